@@ -1,0 +1,1 @@
+"""Losses, trainers, the reward model and evaluation metrics. Knows no Django."""

@@ -1,0 +1,1 @@
+"""Diffusion pipelines, rendering and the GPU worker. Knows no Django."""

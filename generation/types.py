@@ -1,0 +1,155 @@
+"""The contracts between the platform and the workers: parsed at the border, trusted inside.
+
+Everything that crosses the broker is one of these frozen models as JSON. A worker gets all that it needs in a
+`RenderRequest` and answers with `RenderedImages`; it has no Django and no database password.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MAX_SEED = 2**63 - 1  # torch.Generator.manual_seed takes a signed 64-bit number; imported seeds may use all of it
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Lane = Literal["live", "batch"]
+Scheduler = Literal["default", "ddim", "dpmpp_2m", "euler_a", "unipc", "lcm"]
+
+
+class Contract(BaseModel):
+    """A frozen message: unknown fields are refused, so that two versions never half understand each other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelReference(Contract):
+    """Which model to load: a registry entry, never a path that a user typed."""
+
+    id: UUID
+    name: str
+    location: Annotated[str, StringConstraints(pattern=r"^(folder|hub):[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    """`folder:NAME` is looked up in the worker's model folders, `hub:OWNER/NAME` in its hub cache."""
+    sha256: Sha256 | None = None
+    """Hash over the weights (see `generation.storage.weights_hash`); the worker refuses other weights."""
+
+
+class RenderSettings(Contract):
+    """How to render; what is None is the model's own default."""
+
+    steps: int | None = Field(default=None, ge=1, le=150)
+    guidance_scale: float | None = Field(default=None, ge=0, le=30)
+    width: int | None = Field(default=None, ge=16, le=2048, multiple_of=8)  # pixels
+    height: int | None = Field(default=None, ge=16, le=2048, multiple_of=8)  # pixels
+    scheduler: Scheduler = "default"
+
+
+class RenderPrompt(Contract):
+    """One text to render and the seed of each of its images."""
+
+    id: UUID
+    text: str = Field(min_length=1, max_length=10_000)
+    negative: str = Field(default="", max_length=10_000)
+    slots: tuple[ImageSlot, ...] = Field(min_length=1)
+
+
+class ImageSlot(Contract):
+    """One image to be made: its place among the prompt's images and its seed."""
+
+    position: int = Field(ge=0)
+    seed: int = Field(ge=0, le=MAX_SEED)
+
+
+class Lease(Contract):
+    """The right to work on one job. Answers that carry another token than the job's newest are refused."""
+
+    job: UUID
+    token: UUID
+    attempt: int = Field(ge=1)
+
+
+class RenderRequest(Contract):
+    """All that a worker needs to render one job, without asking anybody."""
+
+    lease: Lease
+    lane: Lane
+    model: ModelReference
+    settings: RenderSettings = RenderSettings()
+    prompts: tuple[RenderPrompt, ...] = Field(min_length=1)
+    storage_url: str
+
+    @property
+    def total(self) -> int:
+        """Images to be made by this request."""
+        return sum(len(prompt.slots) for prompt in self.prompts)
+
+    @model_validator(mode="after")
+    def _prompts_are_distinct(self) -> RenderRequest:
+        if len({prompt.id for prompt in self.prompts}) != len(self.prompts):
+            raise ValueError("the same prompt stands twice in one request")
+        return self
+
+
+class Manifest(Contract):
+    """Everything needed to render a candidate again (5-generation: reproducibility)."""
+
+    model: str
+    model_sha256: Sha256
+    scheduler: str
+    steps: int
+    guidance_scale: float
+    seed: int
+    width: int  # pixels
+    height: int  # pixels
+    dtype: str
+    device: str
+    versions: dict[str, str]
+    """Library name to version: torch, diffusers, transformers."""
+
+
+class RenderedImage(Contract):
+    """One finished image; its file is already in storage under the hash of its bytes."""
+
+    prompt: UUID
+    position: int = Field(ge=0)
+    key: str
+    sha256: Sha256
+    bytes: int = Field(gt=0)
+    width: int = Field(gt=0)  # pixels
+    height: int = Field(gt=0)  # pixels
+    manifest: Manifest
+
+
+class RenderedImages(Contract):
+    """A worker's answer for some or all images of its request. Sending it twice changes nothing."""
+
+    lease: Lease
+    images: tuple[RenderedImage, ...] = Field(min_length=1)
+
+
+class Progress(Contract):
+    """A sign of life, with how far the work has come."""
+
+    lease: Lease
+    done: int = Field(ge=0)
+    total: int = Field(gt=0)
+    note: str = Field(default="", max_length=200)
+
+
+class Failure(Contract):
+    """Why a worker gave a job back. `retryable` is false where another attempt cannot help."""
+
+    lease: Lease
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    reason: str = Field(min_length=1, max_length=2_000)
+    retryable: bool = True
+
+
+class Claim(Contract):
+    """A free worker's question: is there work in one of my lanes?"""
+
+    worker: str = Field(min_length=1, max_length=200)
+    lanes: tuple[Lane, ...] = Field(min_length=1)
+
+
+RenderPrompt.model_rebuild()
