@@ -25,23 +25,37 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="EASEL_", frozen=True, populate_by_name=True)
 
-    home: Path = Field(default=REPOSITORY / ".easel", description="Folder of everything that the embedded services keep.")
+    home: Path = Field(
+        default=REPOSITORY / ".easel", description="Folder of everything that the embedded services keep."
+    )
     database_url: str = Field(
-        default="", validation_alias="DATABASE_URL", description="postgresql://user:password@host:5432/name; empty: embedded."
+        default="",
+        validation_alias="DATABASE_URL",
+        description="postgresql://user:password@host:5432/name; empty: embedded.",
     )
     broker_url: str = Field(
-        default="", validation_alias="BROKER_URL", description="redis:// or amqp:// URL of the Celery broker; empty: embedded."
+        default="",
+        validation_alias="BROKER_URL",
+        description="redis:// or amqp:// URL of the Celery broker; empty: embedded.",
     )
     storage_url: str = Field(
-        default="", validation_alias="STORAGE_URL", description="fsspec URL of the image storage; empty: a folder in home."
+        default="",
+        validation_alias="STORAGE_URL",
+        description="fsspec URL of the image storage; empty: a folder in home.",
     )
-    secret_key: str = Field(default="", description="Signs sessions; at least 32 characters. Empty: made once, kept in home.")
+    secret_key: str = Field(
+        default="", description="Signs sessions; at least 32 characters. Empty: made once, kept in home."
+    )
     allowed_hosts: str = Field(default="localhost,127.0.0.1,[::1]", description="Host names, separated by commas.")
     public_url: str = Field(default="", description="The address that people type; https turns secure cookies on.")
     media_accel: str = Field(default="", description="Internal nginx location for X-Accel-Redirect, as /protected/.")
     debug: bool = Field(default=False, description="Django's debug pages; never on a shared machine.")
-    lease_seconds: int = Field(default=600, ge=1, le=86_400, description="How long an assignment is leased without a heartbeat.")
-    job_lease_seconds: int = Field(default=30, ge=1, le=3_600, description="How long a worker may be silent before its job goes on.")
+    lease_seconds: int = Field(
+        default=600, ge=1, le=86_400, description="How long an assignment is leased without a heartbeat."
+    )
+    job_lease_seconds: int = Field(
+        default=30, ge=1, le=3_600, description="How long a worker may be silent before its job goes on."
+    )
     chunk_images: int = Field(default=16, ge=1, le=1_000, description="Images that one render job makes.")
 
     @field_validator("home")
@@ -89,6 +103,11 @@ class Environment(BaseSettings):
     def broker(self) -> str:
         """The Celery broker: the operator's, else the embedded Valkey."""
         return self.broker_url or f"redis+socket://{self.sockets}/valkey.sock"
+
+    @cached_property
+    def result_backend(self) -> str:
+        """Where a worker's claim is answered: the broker itself (RabbitMQ answers through its own rpc://)."""
+        return "rpc://" if urlsplit(self.broker).scheme.startswith("amqp") else self.broker
 
     @cached_property
     def storage(self) -> str:

@@ -1,0 +1,35 @@
+"""Who may do what in a project: one table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    """A member's role in one project."""
+
+    OWNER = "owner", "Owner"
+    ADMIN = "admin", "Admin"
+    ENGINEER = "engineer", "Engineer"
+    ANNOTATOR = "annotator", "Annotator"
+
+
+class Act(StrEnum):
+    """Something that a member may be allowed to do."""
+
+    SEE = "see the project"
+    RANK = "rank images"
+    INSPECT = "see prompts, images, annotations and numbers"
+    EXPORT = "export annotations"
+    GENERATE = "generate images"
+    MANAGE = "change the project, its prompts and its people"
+
+
+ALLOWED: dict[str, frozenset[Act]] = {
+    Role.OWNER: frozenset(Act),
+    Role.ADMIN: frozenset(Act),
+    Role.ENGINEER: frozenset({Act.SEE, Act.INSPECT, Act.EXPORT, Act.GENERATE}),
+    Role.ANNOTATOR: frozenset({Act.SEE, Act.RANK}),
+}

@@ -1,0 +1,1 @@
+"""Items, assignments, annotations, and the ranking page."""

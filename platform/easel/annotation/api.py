@@ -1,0 +1,290 @@
+"""Leasing, drafting, submitting and skipping."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from easel.accounts.models import User
+from easel.accounts.roles import Act
+from easel.annotation import services
+from easel.annotation.access import assignment_for
+from easel.annotation.models import Annotation, Assignment
+from easel.annotation.progress import day_of
+from easel.common.pagination import page_of
+from easel.common.schema import documented
+from easel.projects.access import project_for
+from easel.projects.models import Project
+
+
+class PromptOfItemSerializer(serializers.Serializer[Any]):
+    """The prompt of an item."""
+
+    id = serializers.UUIDField()
+    text = serializers.CharField()
+    negative = serializers.CharField()
+
+
+class CandidateOfItemSerializer(serializers.Serializer[Any]):
+    """An image to rank; nothing tells which model made it."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+
+
+class ItemSerializer(serializers.Serializer[Any]):
+    """What is ranked; the candidates stand in this annotator's own order."""
+
+    id = serializers.UUIDField()
+    prompt = PromptOfItemSerializer()
+    candidates = CandidateOfItemSerializer(many=True)
+
+
+class DraftSerializer(serializers.Serializer[Any]):
+    """What was entered so far."""
+
+    answers = serializers.DictField()
+    version = serializers.IntegerField(min_value=0, max_value=2**31 - 2)
+
+
+class AssignmentSerializer(serializers.Serializer[Any]):
+    """A lease."""
+
+    id = serializers.UUIDField()
+    expires_at = serializers.DateTimeField()
+    template_version = serializers.UUIDField()
+    item = ItemSerializer()
+    draft = DraftSerializer(allow_null=True)
+
+
+class HoldingSerializer(serializers.Serializer[Any]):
+    """The assignments that the page has already."""
+
+    holding = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        max_length=10,
+        default=list,
+        help_text="Assignments that the caller has already; left out, the oldest open one is resumed.",
+    )
+
+
+class SubmissionSerializer(HoldingSerializer):
+    """A ranking and the other answers, by component name."""
+
+    answers = serializers.DictField(help_text='As {"ranking": [["id"], ["id", "id"]], "all_bad": false}')
+    active_ms = serializers.IntegerField(min_value=0, max_value=86_400_000, help_text="Active time, milliseconds.")
+
+
+class AnnotationIdSerializer(serializers.Serializer[Any]):
+    """The stored annotation."""
+
+    id = serializers.UUIDField()
+
+
+class SubmittedSerializer(serializers.Serializer[Any]):
+    """The stored annotation and what to rank next."""
+
+    annotation = AnnotationIdSerializer()
+    next = AssignmentSerializer(allow_null=True)
+
+
+class SkipSerializer(HoldingSerializer):
+    """Why an item is skipped."""
+
+    reason = serializers.ChoiceField(choices=list(services.SKIP_REASONS.items()))
+
+
+class SkippedSerializer(serializers.Serializer[Any]):
+    """What to rank next."""
+
+    next = AssignmentSerializer(allow_null=True)
+
+
+class HeartbeatSerializer(serializers.Serializer[Any]):
+    """Until when the lease holds."""
+
+    expires_at = serializers.DateTimeField()
+
+
+class VersionSerializer(serializers.Serializer[Any]):
+    """The draft's new version."""
+
+    version = serializers.IntegerField()
+
+
+class DaySerializer(serializers.Serializer[Any]):
+    """The caller's progress today."""
+
+    today = serializers.IntegerField()
+    median_ms = serializers.FloatField(allow_null=True)
+    left = serializers.IntegerField()
+
+
+class AnnotationSerializer(serializers.ModelSerializer[Annotation]):
+    """An annotation as those who inspect a project see it."""
+
+    annotator = serializers.CharField(source="annotator.username")
+    prompt = serializers.CharField(source="item.prompt.text")
+    ranking = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    answers = serializers.DictField()
+    shown_order = serializers.ListField(child=serializers.UUIDField(), source="assignment.shown_order")
+    surplus = serializers.SerializerMethodField(help_text="It came after the item had all it needed.")
+
+    class Meta:
+        model = Annotation
+        fields = [
+            "id", "item", "annotator", "prompt", "shown_order", "ranking", "all_bad", "answers", "active_ms", "surplus", "created_at",
+        ]  # fmt: skip
+
+    def get_surplus(self, annotation: Annotation) -> bool:
+        """Tell whether it came after the item had all it needed."""
+        return annotation.assignment.state == Assignment.State.SURPLUS
+
+
+def render_assignment(assignment: Assignment) -> dict[str, Any]:
+    """Return an assignment as the API shows it. Written by hand: this is on the path of every submission."""
+    item = assignment.item
+    if not hasattr(assignment, "shown"):
+        by_id = item.candidates.in_bulk(assignment.shown_order)
+        assignment.shown = [by_id[pk] for pk in assignment.shown_order]
+    return {
+        "id": str(assignment.pk),
+        "expires_at": assignment.expires_at.isoformat(),
+        "template_version": str(item.template_version_id),
+        "item": {
+            "id": str(item.pk),
+            "prompt": {"id": str(item.prompt_id), "text": item.prompt.text, "negative": item.prompt.negative},
+            "candidates": [
+                {"id": str(one.pk), "url": f"/images/{one.pk}/", "width": one.width, "height": one.height}
+                for one in assignment.shown
+            ],
+        },
+        "draft": (
+            None if assignment.draft is None else {"answers": assignment.draft, "version": assignment.draft_version}
+        ),
+    }
+
+
+def _next(project: Project, user: User, holding: Collection[UUID]) -> dict[str, Any] | None:
+    assignment = services.lease_next(project, user, timezone.now(), holding)
+    return None if assignment is None else render_assignment(assignment)
+
+
+class ProjectAssignments(APIView):
+    """Leases in a project."""
+
+    @documented(
+        "assignments_create",
+        request=HoldingSerializer,
+        answers={201: AssignmentSerializer, 204: OpenApiResponse(description="There is nothing to do.")},
+        errors=(400,),
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Lease the next item, or resume an open lease."""
+        assert isinstance(request.user, User)
+        project = project_for(request.user, pk, Act.RANK)
+        data = HoldingSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        following = _next(project, request.user, data.validated_data["holding"])
+        return Response(status=204) if following is None else Response(following, status=201)
+
+
+class AssignmentDetail(APIView):
+    """One of the caller's own leases."""
+
+    @documented("assignments_retrieve", answers={200: AssignmentSerializer})
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Return an assignment with its draft."""
+        return Response(render_assignment(assignment_for(request.user, pk)))
+
+
+class AssignmentAnnotation(APIView):
+    """The answers of an assignment."""
+
+    @documented(
+        "assignment_annotation_update",
+        request=SubmissionSerializer,
+        answers={201: SubmittedSerializer, 200: SubmittedSerializer},
+        errors=(400, 409),
+    )
+    def put(self, request: Request, pk: UUID) -> Response:
+        """Submit: 201 the first time, 200 for the same answers again, 409 for others. Answers with the next assignment."""
+        assert isinstance(request.user, User)
+        assignment = assignment_for(request.user, pk)
+        data = SubmissionSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        valid = data.validated_data
+        annotation, created = services.submit(assignment, valid["answers"], valid["active_ms"], timezone.now())
+        # The submission is committed by now: that there is no next item, or that leasing it fails, cannot undo it.
+        following = _next(assignment.item.project, request.user, valid["holding"])
+        return Response({"annotation": {"id": str(annotation.pk)}, "next": following}, status=201 if created else 200)
+
+
+class AssignmentDraft(APIView):
+    """What an annotator entered so far."""
+
+    @documented("assignment_draft_update", request=DraftSerializer, answers={200: VersionSerializer}, errors=(400, 409))
+    def put(self, request: Request, pk: UUID) -> Response:
+        """Save the draft that was started from `version`; 409 with the newer one when there is a newer one."""
+        assignment = assignment_for(request.user, pk)
+        data = DraftSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        version = services.save_draft(assignment, data.validated_data["answers"], data.validated_data["version"])
+        return Response({"version": version})
+
+
+class AssignmentSkip(APIView):
+    """Giving an item back."""
+
+    @documented("assignment_skip_create", request=SkipSerializer, answers={201: SkippedSerializer}, errors=(400, 409))
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Skip the item with a reason and lease the next one."""
+        assert isinstance(request.user, User)
+        assignment = assignment_for(request.user, pk)
+        data = SkipSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        services.skip(assignment, data.validated_data["reason"])
+        following = _next(assignment.item.project, request.user, data.validated_data["holding"])
+        return Response({"next": following}, status=201)
+
+
+class AssignmentHeartbeat(APIView):
+    """A sign that the annotator is still there."""
+
+    @documented("assignment_heartbeat_update", answers={200: HeartbeatSerializer}, errors=(409,))
+    def put(self, request: Request, pk: UUID) -> Response:
+        """Renew the lease."""
+        expires_at = services.heartbeat(assignment_for(request.user, pk), timezone.now())
+        return Response({"expires_at": expires_at.isoformat()})
+
+
+class ProjectProgress(APIView):
+    """The caller's day."""
+
+    @documented("progress_retrieve", answers={200: DaySerializer})
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Return how many the caller ranked today, how fast, and what is left."""
+        assert isinstance(request.user, User)
+        project = project_for(request.user, pk, Act.RANK)
+        return Response(DaySerializer(day_of(request.user, project, timezone.now())).data)
+
+
+class ProjectAnnotations(APIView):
+    """A project's annotations."""
+
+    @documented("annotations_list", answers={200: AnnotationSerializer(many=True)})
+    def get(self, request: Request, pk: UUID) -> Response:
+        """List the annotations, newest first."""
+        project = project_for(request.user, pk, Act.INSPECT)
+        return page_of(self, request, Annotation.objects.of_project(project), AnnotationSerializer)

@@ -1,0 +1,185 @@
+"""Items, the leases on them, and what annotators answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+
+from easel.accounts.models import User
+from easel.common.ids import uuid7
+from easel.common.states import Moves
+from easel.forms.models import TemplateVersion
+from easel.images.models import Candidate, GenerationRequest
+from easel.projects.models import Project
+from easel.prompts.models import Prompt
+
+
+class ItemQuerySet(models.QuerySet["Item"]):
+    """Reads of items."""
+
+    def leasable_by(self, annotator: User, project: Project, at: datetime) -> ItemQuerySet:
+        """Items that still need somebody and that this annotator never had, in the order in which they are handed out."""
+        mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator)
+        taken = Assignment.objects.taking_part(at).filter(item=OuterRef("pk")).order_by().values("item")
+        return (
+            self.filter(~Exists(mine), project=project, state=Item.State.READY)
+            .select_related("prompt", "template_version")
+            .annotate(taken=Coalesce(Subquery(taken.annotate(n=Count("*")).values("n")), 0))
+            .filter(taken__lt=project.overlap)
+            .order_by("-priority", "id")
+        )
+
+    def left_for(self, annotator: User, project: Project) -> ItemQuerySet:
+        """Items that this annotator could still be given."""
+        mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(state=Assignment.State.OPEN)
+        return self.filter(~Exists(mine), project=project, state=Item.State.READY)
+
+
+class Item(models.Model):
+    """What one annotator sees at once: a prompt and its candidates under a template version."""
+
+    class State(models.TextChoices):
+        """Where an item stands."""
+
+        READY = "ready"
+        DONE = "done"
+
+    MOVES: ClassVar[Moves] = {State.DONE: frozenset({State.READY})}
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="items")
+    request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE, related_name="items")
+    template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="+")
+    candidates = models.ManyToManyField(Candidate, related_name="items")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
+    priority = models.SmallIntegerField(default=0)
+    created_at = models.DateTimeField()
+
+    objects = ItemQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["request", "prompt"], name="item_once")]
+        indexes = [
+            models.Index("project", models.F("priority").desc(), "id", condition=Q(state="ready"), name="item_ready"),
+        ]
+
+    def __str__(self) -> str:
+        return f"item {self.id}"
+
+
+class AssignmentQuerySet(models.QuerySet["Assignment"]):
+    """Reads of assignments."""
+
+    def taking_part(self, at: datetime) -> AssignmentQuerySet:
+        """Assignments that count towards an item's overlap: submitted ones (not surplus ones) and live leases."""
+        return self.filter(Q(state=Assignment.State.SUBMITTED) | Q(state=Assignment.State.OPEN, expires_at__gt=at))
+
+    def open_of(self, annotator: User, project: Project) -> AssignmentQuerySet:
+        """What an annotator has begun and could finish, live leases and lapsed ones, oldest first."""
+        return (
+            self.filter(
+                annotator=annotator, item__project=project, state=Assignment.State.OPEN, item__state=Item.State.READY
+            )
+            .select_related("item__prompt", "item__template_version")
+            .order_by("id")
+        )
+
+
+class Assignment(models.Model):
+    """A lease of one item to one annotator."""
+
+    class State(models.TextChoices):
+        """Where an assignment stands: surplus ones were submitted after the item had all it needed.
+
+        A lease that ran out is an open one whose expiry has passed.
+        """
+
+        OPEN = "open"
+        SUBMITTED = "submitted"
+        SURPLUS = "surplus"
+        SKIPPED = "skipped"
+
+    MOVES: ClassVar[Moves] = {
+        State.SUBMITTED: frozenset({State.OPEN, State.SKIPPED}),
+        State.SURPLUS: frozenset({State.OPEN, State.SKIPPED}),
+        State.SKIPPED: frozenset({State.OPEN}),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="assignments")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    shown_order = ArrayField(models.UUIDField(), help_text="Candidate ids as this annotator sees them.")
+    expires_at = models.DateTimeField()
+    draft = models.JSONField(null=True)
+    draft_version = models.PositiveIntegerField(default=0)
+    skip_reason = models.CharField(max_length=30, default="", blank=True)
+    created_at = models.DateTimeField()
+
+    shown: list[Candidate]
+    """The candidates in the shown order, where they have been loaded."""
+
+    objects = AssignmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["item", "annotator"], name="assignment_once")]
+        indexes = [
+            models.Index(fields=["annotator", "id"], condition=Q(state="open"), name="assignment_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"assignment {self.id} ({self.state})"
+
+
+class AnnotationQuerySet(models.QuerySet["Annotation"]):
+    """Reads of annotations."""
+
+    def of_project(self, project: Project) -> AnnotationQuerySet:
+        """A project's annotations, newest first."""
+        return self.filter(project=project).select_related("annotator", "item__prompt", "assignment").order_by("-id")
+
+    def exportable(self, project: Project, *, include_simulated: bool) -> AnnotationQuerySet:
+        """A project's annotations, oldest first, with all that an export names."""
+        rows = self.filter(project=project)
+        if not include_simulated:
+            rows = rows.filter(annotator__kind=User.Kind.HUMAN)
+        return rows.select_related(
+            "annotator", "assignment", "item__prompt", "item__template_version__template"
+        ).order_by("id")
+
+    def since(self, project: Project, annotator: User, start: datetime) -> AnnotationQuerySet:
+        """What an annotator submitted in a project since a moment."""
+        return self.filter(project=project, annotator=annotator, created_at__gte=start)
+
+
+class Annotation(models.Model):
+    """The submitted answers of one assignment. Append only: the one source of every export and preference."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    assignment = models.OneToOneField(Assignment, on_delete=models.PROTECT, related_name="annotation")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="annotations")
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="annotations")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="annotations")
+    answers = models.JSONField(help_text="By component name, as validated.")
+    ranking = models.JSONField(help_text="Ordered groups of candidate ids, best first; ties share a group.")
+    all_bad = models.BooleanField(default=False)
+    active_ms = models.PositiveIntegerField(help_text="Active time; being idle does not count.")
+    body_hash = models.CharField(max_length=64, help_text="Tells a repeated submission from another one.")
+    created_at = models.DateTimeField()
+
+    objects = AnnotationQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "-id"], name="annotation_newest"),
+            models.Index(fields=["project", "annotator", "created_at"], name="annotation_by_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"annotation {self.id}"

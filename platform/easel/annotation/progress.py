@@ -1,0 +1,86 @@
+"""How far people and projects have come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Aggregate, Count, FloatField, Max
+from django.db.models.functions import TruncDate
+
+from easel.accounts.models import User
+from easel.annotation.models import Annotation, Item
+from easel.images.models import Candidate
+from easel.projects.models import Project
+
+
+class Median(Aggregate):
+    """The median of a column (Postgres percentile_cont)."""
+
+    function = "percentile_cont"
+    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+
+@dataclass(frozen=True)
+class Day:
+    """An annotator's day in a project."""
+
+    today: int
+    median_ms: float | None
+    """Median active time of today's annotations, milliseconds."""
+    left: int
+    """Items that this annotator could still be given."""
+
+
+def day_of(annotator: User, project: Project, at: datetime) -> Day:
+    """Return an annotator's progress since midnight."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    numbers = Annotation.objects.since(project, annotator, midnight).aggregate(n=Count("*"), median=Median("active_ms"))
+    return Day(numbers["n"], numbers["median"], Item.objects.left_for(annotator, project).count())
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A project's figures."""
+
+    prompts: int
+    images: int
+    items: int
+    items_done: int
+    annotations: int
+    people: list[dict[str, Any]]
+    """Who did how much: username, kind, annotations, median_ms, last."""
+    days: list[dict[str, Any]]
+    """Annotations of each of the last 14 days: day, n."""
+
+
+def overview_of(project: Project, at: datetime) -> Overview:
+    """Return what the overview page shows."""
+    annotations = Annotation.objects.filter(project=project)
+    people = list(
+        annotations.values("annotator__username", "annotator__kind")
+        .annotate(n=Count("*"), median_ms=Median("active_ms"), last=Max("created_at"))
+        .order_by("-n")
+    )
+    start = (at - timedelta(days=13)).replace(hour=0, minute=0, second=0, microsecond=0)
+    per_day = dict(
+        annotations.filter(created_at__gte=start)
+        .annotate(day=TruncDate("created_at"))
+        .values_list("day")
+        .annotate(n=Count("*"))
+    )
+    days = [
+        {"day": (start + timedelta(days=offset)).date(), "n": per_day.get((start + timedelta(days=offset)).date(), 0)}
+        for offset in range(14)
+    ]
+    return Overview(
+        prompts=project.prompts.count(),
+        images=Candidate.objects.filter(request__project=project).count(),
+        items=project.items.count(),
+        items_done=project.items.filter(state=Item.State.DONE).count(),
+        annotations=sum(person["n"] for person in people),
+        people=people,
+        days=days,
+    )

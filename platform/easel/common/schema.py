@@ -1,0 +1,38 @@
+"""Pieces of the OpenAPI document that every app uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from rest_framework import serializers
+
+Error = inline_serializer(
+    "Error",
+    {
+        "code": serializers.CharField(help_text="Stable, for scripts."),
+        "detail": serializers.CharField(help_text="What is wrong, where, and how to mend it."),
+        "fields": serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False),
+    },
+)
+_MEANING = {
+    400: "The input breaks a rule; `fields` names it.",
+    401: "No valid token or session.",
+    403: "The role does not allow it.",
+    404: "There is no such thing, or you have no access to it.",
+    409: "It changed in the meantime.",
+    413: "Too large.",
+    415: "Another content type is expected.",
+    503: "A service is away; try again.",
+}
+
+
+def documented(
+    operation_id: str, *, request: Any = None, answers: dict[int, Any], errors: tuple[int, ...] = (), **kwargs: Any
+) -> Any:
+    """Describe an endpoint: what it takes, what it answers, and the refusals that a caller must expect."""
+    refusals = {
+        status: OpenApiResponse(Error, description=_MEANING[status])
+        for status in sorted({401, 403, 404, 406, *errors} & set(_MEANING))
+    }
+    return extend_schema(operation_id=operation_id, request=request, responses={**answers, **refusals}, **kwargs)

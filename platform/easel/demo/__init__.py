@@ -1,0 +1,1 @@
+"""The demo project that a fresh installation starts with."""

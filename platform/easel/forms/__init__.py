@@ -1,0 +1,1 @@
+"""Templates: the component schema, validation of definitions and of answers."""

@@ -1,0 +1,41 @@
+"""The only way a request gets a generation request or a candidate."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import F
+
+from easel.accounts.models import User
+from easel.accounts.roles import Act
+from easel.common.errors import NotFound
+from easel.images.models import Candidate, GenerationRequest
+from easel.projects.access import require
+
+
+def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> GenerationRequest:
+    """Return a generation request, with its progress, to a member whose role allows the act."""
+    found = None
+    if isinstance(user, User):
+        found = (
+            GenerationRequest.objects.with_progress()
+            .filter(pk=pk, project__memberships__user=user)
+            .annotate(role=F("project__memberships__role"))
+            .select_related("model", "project", "created_by")
+            .first()
+        )
+    if found is None:
+        raise NotFound("generation request")
+    require(found.role, act)
+    return found
+
+
+def candidate_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
+    """Return a candidate to a member of its project, whatever the role: everybody in a project may see its images."""
+    found = None
+    if isinstance(user, User):
+        found = Candidate.objects.filter(pk=pk, request__project__memberships__user=user).first()
+    if found is None:
+        raise NotFound("image")
+    return found

@@ -1,0 +1,159 @@
+"""Generation requests, the chunks that workers render, and the candidates that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+from uuid import UUID
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db import models
+from django.db.models import Count, OuterRef, Q, Subquery
+
+from easel.accounts.models import User
+from easel.common.ids import uuid7
+from easel.common.models import Job
+from easel.projects.models import Project
+from easel.prompts.models import Prompt
+from easel.registry.models import ModelVersion
+from generation.types import RenderPrompt, RenderSettings
+
+
+class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
+    """Reads of generation requests."""
+
+    def of_project(self, project: Project) -> GenerationRequestQuerySet:
+        """A project's requests, newest first, with their progress."""
+        return self.filter(project=project).with_progress().select_related("model", "created_by").order_by("-id")
+
+    def ungathered(self, project: Project | None) -> GenerationRequestQuerySet:
+        """Requests whose images have not all become items; one image alone is nothing to rank."""
+        waiting = self.filter(gathered_at=None, images_per_prompt__gte=2).order_by("id")
+        return waiting.filter(project=project) if project else waiting
+
+    def with_progress(self) -> GenerationRequestQuerySet:
+        """Each request with `images_done`, and with its chunks counted by state."""
+        recorded = Candidate.objects.filter(request=OuterRef("pk")).order_by().values("request").annotate(n=Count("*"))
+        return self.annotate(
+            images_done=models.functions.Coalesce(Subquery(recorded.values("n")), 0),
+            chunks=Count("chunk"),
+            chunks_done=Count("chunk", filter=Q(chunk__job__state=Job.State.DONE)),
+            chunks_dead=Count("chunk", filter=Q(chunk__job__state=Job.State.DEAD)),
+            chunks_started=Count("chunk", filter=Q(chunk__job__attempt__gt=0)),
+        )
+
+
+class GenerationRequest(models.Model):
+    """These prompts x this model x these seeds and settings. Its state is read off its chunks' jobs, never stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_requests")
+    model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    settings = models.JSONField(default=dict)
+    images_per_prompt = models.PositiveSmallIntegerField()
+    images_total = models.PositiveIntegerField()
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    gathered_at = models.DateTimeField(null=True, help_text="When the last of its images had become part of an item.")
+
+    objects = GenerationRequestQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["project"], condition=Q(gathered_at=None), name="request_ungathered")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(images_per_prompt__gte=1, images_per_prompt__lte=64), name="images_per_prompt"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"generation of {self.images_total} images"
+
+    images_done: int
+    chunks: int
+    chunks_done: int
+    chunks_dead: int
+    chunks_started: int
+
+    @property
+    def state(self) -> str:
+        """queued, running, done, or failed (some chunks are dead, the others are finished)."""
+        if self.chunks_done == self.chunks:
+            return "done"
+        if self.chunks_done + self.chunks_dead == self.chunks:
+            return "failed"
+        return "running" if self.chunks_started else "queued"
+
+    @property
+    def percent(self) -> int:
+        """Images done, of a hundred."""
+        return 100 * self.images_done // max(self.images_total, 1)
+
+    def render_settings(self) -> RenderSettings:
+        """The settings as the worker reads them."""
+        return RenderSettings.model_validate(self.settings)
+
+
+class Chunk(models.Model):
+    """The part of a request that one job renders."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE)
+    job = models.OneToOneField(Job, on_delete=models.CASCADE)
+    prompts = models.JSONField(help_text="generation.types.RenderPrompt, as JSON")
+    images = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.images} images of {self.request_id}"
+
+    def render_prompts(self) -> tuple[RenderPrompt, ...]:
+        """The prompts and seeds as the worker reads them."""
+        return tuple(RenderPrompt.model_validate(prompt) for prompt in self.prompts)
+
+
+class CandidateQuerySet(models.QuerySet["Candidate"]):
+    """Reads of candidates."""
+
+    def of_project(self, project: Project) -> CandidateQuerySet:
+        """A project's candidates, newest first."""
+        return self.filter(request__project=project).select_related("prompt", "model").order_by("-id")
+
+    def complete_sets(self, request: GenerationRequest, without: Collection[UUID]) -> Iterator[tuple[UUID, list[UUID]]]:
+        """For each prompt whose images of a request are all there: the prompt and its candidates, in their order."""
+        sets: models.QuerySet[Any] = (
+            self.filter(request=request)
+            .exclude(prompt__in=without)
+            .values("prompt")
+            .annotate(ids=ArrayAgg("id", order_by="position"))
+            .filter(ids__len=request.images_per_prompt)
+            .order_by("prompt")
+        )
+        for row in sets:
+            yield row["prompt"], row["ids"]
+
+
+class Candidate(models.Model):
+    """One generated image, with everything needed to render it again."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE, related_name="candidates")
+    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="candidates")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="candidates")
+    model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveSmallIntegerField(help_text="Its place among the prompt's images of this request.")
+    seed = models.BigIntegerField()
+    key = models.CharField(max_length=80, help_text="Where its file lies in storage.")
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField(help_text="Pixels.")
+    height = models.PositiveIntegerField(help_text="Pixels.")
+    size = models.PositiveIntegerField(help_text="Bytes.")
+    manifest = models.JSONField(help_text="generation.types.Manifest, as JSON")
+    created_at = models.DateTimeField()
+
+    objects = CandidateQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["request", "prompt", "position"], name="candidate_once")]
+
+    def __str__(self) -> str:
+        return f"candidate {self.position} of {self.prompt_id}"

@@ -1,0 +1,31 @@
+"""What rendering workers ask and answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from easel.common.jobs import StaleLease
+from easel.images import services
+from generation.types import Claim, RenderedImages
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="easel.images.claim", ignore_result=False, acks_late=False)
+def claim(message: dict[str, Any]) -> dict[str, Any] | None:
+    """A free worker asks for work. Acknowledged early: a claim asked twice would lease twice."""
+    request = services.claim_render(Claim.model_validate(message), at=timezone.now())
+    return request.model_dump(mode="json") if request else None
+
+
+@shared_task(name="easel.images.record")
+def record(message: dict[str, Any]) -> None:
+    """A worker answers with finished images."""
+    try:
+        services.record_images(RenderedImages.model_validate(message), at=timezone.now())
+    except StaleLease as refusal:
+        logger.info("%s", refusal.detail)

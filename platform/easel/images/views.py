@@ -1,0 +1,104 @@
+"""Generation requests, the gallery, and the images themselves."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from easel.accounts.models import User
+from easel.accounts.roles import Act
+from easel.common.errors import NotFound, Refusal
+from easel.common.paging import page_of
+from easel.common.storage import storage
+from easel.images import services
+from easel.images.access import candidate_for, generation_for
+from easel.images.forms import GenerateForm
+from easel.images.models import Candidate, GenerationRequest
+from easel.projects.access import may, project_for
+from easel.prompts.models import Prompt
+from generation.storage import StorageError
+from generation.types import RenderSettings
+
+
+@require_http_methods(["GET", "POST"])
+def generations(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """List a project's generation requests with their progress, and make one for all its prompts."""
+    project = project_for(request.user, pk, Act.INSPECT)
+    assert isinstance(request.user, User)
+    form = GenerateForm(request.POST or None)
+    status = 200
+    if request.method == "POST":
+        project_for(request.user, pk, Act.GENERATE)
+        status = 400
+        if form.is_valid():
+            chosen = form.cleaned_data
+            try:
+                services.request_images(
+                    project,
+                    chosen["model"],
+                    Prompt.objects.chosen(project, None),
+                    request.user,
+                    timezone.now(),
+                    images_per_prompt=chosen["images_per_prompt"],
+                    settings_=RenderSettings(steps=chosen["steps"], guidance_scale=chosen["guidance_scale"]),
+                )
+                messages.success(request, "The images are being made. You can leave this page.")
+                return redirect("generations", project.pk)
+            except Refusal as refusal:
+                form.add_error(None, refusal.detail)
+                status = refusal.status
+    found = GenerationRequest.objects.of_project(project)[:50]
+    context = {
+        "project": project,
+        "requests": [(one, services.failures(one) if one.chunks_dead else []) for one in found],
+        "form": form,
+        "prompts": Prompt.objects.of_project(project).count(),
+        "may_generate": may(project.role, Act.GENERATE),
+    }
+    template = "images/_requests.html" if request.htmx else "images/generations.html"  # type: ignore[attr-defined]
+    return render(request, template, context, status=status)
+
+
+@require_POST
+def retry_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give the failed parts of a request new attempts."""
+    found = generation_for(request.user, pk, Act.GENERATE)
+    retried = services.retry_failed(found, timezone.now())
+    messages.success(request, f"{retried} failed parts are tried again.")
+    return redirect("generations", found.project_id)
+
+
+@require_safe
+def gallery(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a project's candidates, newest first; more load as one scrolls."""
+    project = project_for(request.user, pk, Act.INSPECT)
+    context = {
+        "project": project,
+        "page": page_of(request, Candidate.objects.of_project(project), 60),
+        "may_generate": may(project.role, Act.GENERATE),
+    }
+    return render(request, "images/_tiles.html" if request.htmx else "images/gallery.html", context)  # type: ignore[attr-defined]
+
+
+@require_safe
+def image(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """Serve an image to the members of its project; nginx sends the bytes where one stands in front."""
+    candidate = candidate_for(request.user, pk)
+    if settings.MEDIA_ACCEL:
+        response: HttpResponseBase = HttpResponse(content_type="image/png")
+        response.headers["X-Accel-Redirect"] = settings.MEDIA_ACCEL.rstrip("/") + "/" + candidate.key
+    else:
+        try:
+            response = FileResponse(storage().open(candidate.key), content_type="image/png")
+        except StorageError as error:
+            raise NotFound("image file") from error
+    # The file never changes, but who may see it can: the browser may keep it, nobody in between.
+    response.headers["Cache-Control"] = "private, max-age=86400, immutable"
+    response.headers["Content-Disposition"] = 'inline; filename="image.png"'
+    return response

@@ -1,0 +1,112 @@
+"""Projects and memberships."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+from easel.accounts.models import User
+from easel.accounts.roles import Role
+from easel.common.ids import uuid7
+from easel.forms.models import TemplateVersion
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    """Reads of projects."""
+
+    def of(self, user: User) -> ProjectQuerySet:
+        """The projects that a user is a member of, newest first, each with the user's `role`."""
+        return (
+            self.filter(memberships__user=user)
+            .annotate(role=F("memberships__role"))
+            .select_related("template_version__template")
+            .order_by("-created_at")
+        )
+
+
+class Project(models.Model):
+    """One collection of rankings: prompts, images, people, and a template version to rank with."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=100)
+    guidelines = models.TextField(default="", blank=True, max_length=20_000, help_text="Markdown; annotators read it.")
+    template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="+")
+    overlap = models.PositiveSmallIntegerField(default=1, help_text="How many annotators rank each item.")
+    created_at = models.DateTimeField()
+
+    role: str
+    """The asking user's role, where the row came through an access door."""
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Reads of memberships."""
+
+    def of_project(self, project: Project) -> MembershipQuerySet:
+        """The people of a project, by name."""
+        return self.filter(project=project).select_related("user").order_by("user__username")
+
+    def owners(self, project: Project) -> MembershipQuerySet:
+        """The project's owners."""
+        return self.filter(project=project, role=Role.OWNER)
+
+
+class Membership(models.Model):
+    """A user's role in a project."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField()
+
+    by_role: str
+    """The asking user's role, where the row came through an access door."""
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.role} of {self.project}"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Reads of invitations."""
+
+    def usable(self, at: datetime) -> InvitationQuerySet:
+        """Invitations that still let somebody in."""
+        return self.filter(expires_at__gt=at, uses__lt=F("max_uses"))
+
+    def of_project(self, project: Project) -> InvitationQuerySet:
+        """A project's invitations, newest first."""
+        return self.filter(project=project).select_related("created_by").order_by("-id")
+
+
+class Invitation(models.Model):
+    """A link that makes its bearer a member. Only the hash of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    max_uses = models.PositiveIntegerField(default=1)
+    uses = models.PositiveIntegerField(default=0)
+
+    objects = InvitationQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"invitation to {self.project} as {self.role}"

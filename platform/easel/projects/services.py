@@ -1,0 +1,118 @@
+"""Writes to projects, their people and their invitations."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.db import transaction
+from django.db.models import F
+
+from easel.accounts.models import User
+from easel.accounts.roles import Role
+from easel.common.errors import Conflict, Forbidden, InvalidInput, NotFound
+from easel.forms.models import TemplateVersion
+from easel.projects.models import Invitation, Membership, Project
+
+
+@transaction.atomic
+def create_project(
+    name: str, template_version: TemplateVersion, by: User, at: datetime, *, guidelines: str = "", overlap: int = 1
+) -> Project:
+    """Make a project that `by` owns."""
+    project = Project.objects.create(
+        name=name, template_version=template_version, guidelines=guidelines, overlap=overlap, created_at=at
+    )
+    Membership.objects.create(project=project, user=by, role=Role.OWNER, created_at=at)
+    return project
+
+
+def change_project(project: Project, *, name: str, guidelines: str) -> None:
+    """Change a project's name and guidelines."""
+    Project.objects.filter(pk=project.pk).update(name=name, guidelines=guidelines)
+
+
+@transaction.atomic
+def add_member(project: Project, user: User, role: str, at: datetime) -> Membership:
+    """Give a user a role; a member keeps the membership and gets the new role."""
+    member, _ = Membership.objects.update_or_create(
+        project=project, user=user, defaults={"role": role}, create_defaults={"role": role, "created_at": at}
+    )
+    return member
+
+
+@transaction.atomic
+def change_role(member: Membership, role: str, by_role: str) -> None:
+    """Change a member's role. Raises Conflict when no owner would be left, Forbidden when an admin touches owners."""
+    _guard_owners(member, by_role, makes_owner=role == Role.OWNER, keeps_owner=role == Role.OWNER)
+    Membership.objects.filter(pk=member.pk).update(role=role)
+
+
+@transaction.atomic
+def remove_member(member: Membership, by_role: str) -> None:
+    """End a membership; what the member did stays. Raises Conflict when no owner would be left."""
+    _guard_owners(member, by_role, makes_owner=False, keeps_owner=False)
+    Membership.objects.filter(pk=member.pk).delete()
+
+
+def _guard_owners(member: Membership, by_role: str, *, makes_owner: bool, keeps_owner: bool) -> None:
+    # The owners' rows are locked: two owners who remove each other at the same moment must not both succeed.
+    owners = list(Membership.objects.owners(member.project).select_for_update())
+    is_owner = any(owner.pk == member.pk for owner in owners)
+    if (is_owner or makes_owner) and by_role != Role.OWNER:
+        raise Forbidden("Only an owner can change who owns the project.")
+    if is_owner and not keeps_owner and len(owners) == 1:
+        raise Conflict("This is the project's last owner. Make somebody else an owner first.")
+
+
+def invite(
+    project: Project, role: str, by: User, by_role: str, at: datetime, *, days: int, max_uses: int
+) -> tuple[Invitation, str]:
+    """Make an invitation and return it with its secret, which is not stored and cannot be shown again."""
+    if role == Role.OWNER and by_role != Role.OWNER:
+        raise Forbidden("Only an owner can invite another owner.")
+    secret = secrets.token_urlsafe(24)
+    invitation = Invitation.objects.create(
+        project=project,
+        role=role,
+        digest=_digest(secret),
+        created_by=by,
+        created_at=at,
+        expires_at=at + timedelta(days=days),
+        max_uses=max_uses,
+    )
+    return invitation, secret
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode()).hexdigest()
+
+
+def find_invitation(secret: str, at: datetime) -> Invitation:
+    """Return the invitation of a secret. Raises NotFound when there is none, InvalidInput when it is used up or expired."""
+    invitation = Invitation.objects.select_related("project", "created_by").filter(digest=_digest(secret)).first()
+    if invitation is None:
+        raise NotFound("invitation")
+    if invitation.expires_at <= at:
+        raise InvalidInput(f"This invitation expired on {invitation.expires_at:%d %B %Y}. Ask for a new one.")
+    if invitation.uses >= invitation.max_uses:
+        raise InvalidInput("This invitation has been used already. Ask for a new one.")
+    return invitation
+
+
+@transaction.atomic
+def accept_invitation(secret: str, user: User, at: datetime) -> Project:
+    """Make the bearer a member. Somebody who is a member already keeps their role, and the invitation its use."""
+    invitation = find_invitation(secret, at)
+    if Membership.objects.filter(project=invitation.project, user=user).exists():
+        return invitation.project
+    if not Invitation.objects.usable(at).filter(pk=invitation.pk).update(uses=F("uses") + 1):
+        raise InvalidInput("This invitation has been used already. Ask for a new one.")
+    add_member(invitation.project, user, invitation.role, at)
+    return invitation.project
+
+
+def withdraw(invitation: Invitation) -> None:
+    """Make an invitation's link useless."""
+    Invitation.objects.filter(pk=invitation.pk).delete()

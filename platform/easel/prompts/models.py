@@ -1,0 +1,69 @@
+"""Prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import models
+
+from easel.accounts.models import User
+from easel.common.errors import InvalidInput
+from easel.common.ids import uuid7
+from easel.projects.models import Project
+
+MAX_TEXT = 10_000
+
+
+class PromptQuerySet(models.QuerySet["Prompt"]):
+    """Reads of prompts."""
+
+    def of_project(self, project: Project) -> PromptQuerySet:
+        """A project's prompts in the order in which they came."""
+        return self.filter(project=project).order_by("id")
+
+    def chosen(self, project: Project, ids: Collection[UUID] | None) -> list[Prompt]:
+        """The project's prompts of these ids, or all of them. Raises InvalidInput that names an id it does not have."""
+        if ids is None:
+            return list(self.of_project(project))
+        found = list(self.of_project(project).filter(pk__in=ids))
+        if unknown := set(ids) - {prompt.pk for prompt in found}:
+            message = f"{min(map(str, unknown))} is no prompt of this project."
+            raise InvalidInput(message, fields={"prompts": [message]})
+        return found
+
+
+class Prompt(models.Model):
+    """A text that images are generated for. Never changed: its images show what it said."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    text = models.TextField()
+    negative = models.TextField(default="", blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    digest = models.CharField(max_length=64, editable=False, help_text="sha256 of text and negative.")
+    created_at = models.DateTimeField()
+
+    objects = PromptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "digest"], name="prompt_once")]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class PromptImport(models.Model):
+    """A file that was uploaded and checked, and waits for its preview to be confirmed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    file_name = models.CharField(max_length=200)
+    accepted = models.JSONField(help_text="The rows that would be imported.")
+    rejected = models.JSONField(help_text="Row numbers with reasons.")
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"import of {self.file_name}"

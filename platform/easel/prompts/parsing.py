@@ -1,0 +1,156 @@
+"""Reading prompt files: what is taken, and why each other row is not. Pure; nothing is written here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from easel.common.errors import InvalidInput, TooLarge
+from easel.prompts.models import MAX_TEXT
+
+MAX_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One prompt as it was read; `number` counts from 1 as an editor shows the file's lines or a list's entries."""
+
+    number: int
+    text: str
+    negative: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """What makes two prompts the same."""
+        return sha256(f"{self.text}\0{self.negative}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that is not taken, and why."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a file holds."""
+
+    rows: list[Row]
+    rejected: list[Rejected]
+
+
+class BadFile(InvalidInput):
+    """A file that cannot be read as a whole."""
+
+    code = "bad_file"
+
+
+def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
+    """Read a .txt (one prompt a line) or .csv / .tsv file (a column `prompt`, optionally `negative`, others kept as metadata).
+
+    Raises TooLarge for a file over `max_bytes`, BadFile for one that is empty, not UTF-8 or has no prompt column.
+    """
+    if len(content) > max_bytes:
+        raise TooLarge(
+            f"{name} is larger than {max_bytes / 2**20:.0f} MB, the most that is taken at once. Split the file."
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadFile(
+            f"{name}, line {line}: byte {content[error.start]:#04x} is not UTF-8. Save the file as UTF-8."
+        ) from error
+    if not text.strip():
+        raise BadFile(f"{name} is empty. Put one prompt on each line, or a column named 'prompt'.")
+    suffix = name.rpartition(".")[2].lower()
+    if suffix == "txt":
+        rows: Iterator[Row | Rejected] = _read_lines(text)
+    elif suffix in {"csv", "tsv"}:
+        rows = _read_table(name, text, "\t" if suffix == "tsv" else ",")
+    else:
+        raise BadFile(f"{name}: only .txt, .csv and .tsv files are read. Save it as one of these.")
+    return check_rows(name, rows)
+
+
+def check_rows(name: str, rows: Iterable[Row | Rejected]) -> Parsed:
+    """Sort rows into taken and rejected: empty, too long and repeated prompts are rejected with a reason."""
+    taken: list[Row] = []
+    rejected: list[Rejected] = []
+    seen: dict[str, int] = {}
+    for row in rows:
+        if isinstance(row, Rejected):
+            rejected.append(row)
+        elif reason := _fault(row):
+            rejected.append(Rejected(row.number, reason))
+        elif row.digest in seen:
+            rejected.append(Rejected(row.number, f"is the same prompt as row {seen[row.digest]}"))
+        else:
+            seen[row.digest] = row.number
+            taken.append(row)
+        if len(taken) > MAX_ROWS:
+            raise TooLarge(f"{name} has more than {MAX_ROWS:,} prompts; split it.")
+    return Parsed(taken, rejected)
+
+
+def _fault(row: Row) -> str | None:
+    for column, value in (("prompt", row.text), ("negative", row.negative)):
+        if len(value) > MAX_TEXT:
+            return f"column '{column}' has {len(value):,} characters; at most {MAX_TEXT:,} are taken. Shorten it."
+        if "\x00" in value:
+            return f"column '{column}' holds a zero byte. Remove it."
+    return None if row.text else "column 'prompt' is empty. Fill it or delete the row."
+
+
+def _read_lines(text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():  # blank lines only separate
+            yield Row(number, line.strip())
+
+
+def _read_table(name: str, text: str, delimiter: str) -> Iterator[Row | Rejected]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [column.strip() for column in next(reader)]
+    except csv.Error as error:
+        raise BadFile(f"{name}, line {reader.line_num}: {error}. Mend the header line.") from error
+    lowered = [column.lower() for column in header]
+    if "prompt" not in lowered:
+        found = ", ".join(repr(column[:40]) for column in header[:8])
+        raise BadFile(
+            f"{name} has no column 'prompt'; its first line names {found}. Rename the column with the texts to 'prompt'."
+        )
+    if doubled := {column for column in lowered if column and lowered.count(column) > 1}:
+        raise BadFile(f"{name} names the column {sorted(doubled)[0]!r} twice. Rename one of them.")
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Rejected(
+                number, f"cannot be read as CSV: {error}. The rows after it were not read either; mend its quotes."
+            )
+            return
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            yield Rejected(
+                number, f"has {len(cells)} columns, the header has {len(header)}. Quote texts that hold a comma."
+            )
+            continue
+        values = dict(zip(lowered, (cell.strip() for cell in cells), strict=True))
+        metadata = {
+            original: values[lower]
+            for original, lower in zip(header, lowered, strict=True)
+            if lower and lower not in {"prompt", "negative"} and values[lower]
+        }
+        yield Row(number, values["prompt"], values.get("negative", ""), metadata)

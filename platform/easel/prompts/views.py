@@ -1,0 +1,88 @@
+"""The prompt list and the import with its preview."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from easel.accounts.models import User
+from easel.accounts.roles import Act
+from easel.common.errors import Refusal
+from easel.common.paging import page_of
+from easel.projects.access import may, project_for
+from easel.prompts import services
+from easel.prompts.access import import_for
+from easel.prompts.forms import PasteForm, UploadForm
+from easel.prompts.models import Prompt
+
+PREVIEW_ROWS = 20
+
+
+@require_safe
+def prompt_list(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """List a project's prompts."""
+    project = project_for(request.user, pk, Act.INSPECT)
+    prompts = Prompt.objects.of_project(project)
+    context = {
+        "project": project,
+        "page": page_of(request, prompts, 100, ascending=True),
+        "total": prompts.count(),
+        "may_manage": may(project.role, Act.MANAGE),
+        "may_generate": may(project.role, Act.GENERATE),
+    }
+    return render(request, "prompts/_rows.html" if request.htmx else "prompts/list.html", context)  # type: ignore[attr-defined]
+
+
+@require_http_methods(["GET", "POST"])
+def new_import(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Take a file or pasted prompts and go to the preview; nothing is imported yet."""
+    project = project_for(request.user, pk, Act.MANAGE)
+    assert isinstance(request.user, User)
+    pasted = request.method == "POST" and "text" in request.POST
+    upload_form = UploadForm(None if pasted else request.POST or None, None if pasted else request.FILES or None)
+    if request.method == "POST" and not pasted and not request.FILES:
+        upload_form = UploadForm(request.POST, request.FILES)
+    paste_form = PasteForm(request.POST if pasted else None)
+    form = paste_form if pasted else upload_form
+    status = 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            name, content = "pasted.txt", form.cleaned_data.get("text", "").encode()
+            if not pasted:
+                file = form.cleaned_data["file"]
+                name, content = file.name, file.read(settings.MAX_PROMPT_UPLOAD_BYTES + 1)
+            try:
+                preview = services.preview_import(project, name, content, request.user, timezone.now())
+                return redirect("prompt_import", project.pk, preview.pk)
+            except Refusal as refusal:
+                form.add_error(None, refusal.detail)
+                status = refusal.status
+    context = {"project": project, "upload_form": upload_form, "paste_form": paste_form}
+    return render(request, "prompts/import.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def prompt_import(request: HttpRequest, pk: UUID, import_pk: UUID) -> HttpResponse:
+    """Show what an import would do, and do it."""
+    project = project_for(request.user, pk, Act.MANAGE)
+    preview = import_for(project, import_pk)
+    if request.method == "POST":
+        created, _ = services.confirm_import(project, preview.pk, timezone.now())
+        messages.success(request, f"{len(created)} prompts are imported.")
+        return redirect("prompts", project.pk)
+    context = {
+        "project": project,
+        "preview": preview,
+        "shown": preview.accepted[:PREVIEW_ROWS],
+        "more": max(0, len(preview.accepted) - PREVIEW_ROWS),
+        "rejected": preview.rejected[:200],
+        "more_rejected": max(0, len(preview.rejected) - 200),
+    }
+    return render(request, "prompts/preview.html", context)

@@ -1,0 +1,1 @@
+"""Model versions: what images are generated with."""

@@ -1,0 +1,86 @@
+"""Every address. A new one needs a row in the access matrix (tests/easel/test_access_matrix.py)."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from easel.accounts import api as accounts_api
+from easel.accounts import views as accounts
+from easel.annotation import api as annotation_api
+from easel.annotation import views as annotation
+from easel.common import views as common
+from easel.forms import api as forms_api
+from easel.images import api as images_api
+from easel.images import views as images
+from easel.projects import api as projects_api
+from easel.projects import views as projects
+from easel.prompts import api as prompts_api
+from easel.prompts import views as prompts
+from easel.registry import api as registry_api
+from easel.snapshots import api as snapshots_api
+from easel.snapshots import views as snapshots
+
+api = [
+    path("schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
+    path("me/", accounts_api.Me.as_view(), name="me"),
+    path("templates/", forms_api.Templates.as_view(), name="templates"),
+    path("templates/<uuid:pk>/versions/", forms_api.TemplateVersions.as_view(), name="template_versions"),
+    path("models/", registry_api.Models.as_view(), name="models"),
+    path("projects/", projects_api.Projects.as_view(), name="projects"),
+    path("projects/<uuid:pk>/", projects_api.ProjectDetail.as_view(), name="project"),
+    path("projects/<uuid:pk>/prompts/", prompts_api.ProjectPrompts.as_view(), name="prompts"),
+    path("projects/<uuid:pk>/generations/", images_api.ProjectGenerations.as_view(), name="generations"),
+    path("projects/<uuid:pk>/assignments/", annotation_api.ProjectAssignments.as_view(), name="assignments"),
+    path("projects/<uuid:pk>/annotations/", annotation_api.ProjectAnnotations.as_view(), name="annotations"),
+    path("projects/<uuid:pk>/progress/", annotation_api.ProjectProgress.as_view(), name="progress"),
+    path("projects/<uuid:pk>/export/", snapshots_api.ProjectExport.as_view(), name="export"),
+    path("generations/<uuid:pk>/", images_api.GenerationDetail.as_view(), name="generation"),
+    path("generations/<uuid:pk>/candidates/", images_api.GenerationCandidates.as_view(), name="generation_candidates"),
+    path("generations/<uuid:pk>/retries/", images_api.GenerationRetries.as_view(), name="generation_retries"),
+    path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
+    path(
+        "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"
+    ),
+    path("assignments/<uuid:pk>/draft/", annotation_api.AssignmentDraft.as_view(), name="assignment_draft"),
+    path("assignments/<uuid:pk>/skip/", annotation_api.AssignmentSkip.as_view(), name="assignment_skip"),
+    path("assignments/<uuid:pk>/heartbeat/", annotation_api.AssignmentHeartbeat.as_view(), name="assignment_heartbeat"),
+]
+
+urlpatterns = [
+    path("healthz", common.healthz, name="healthz"),
+    path("readyz", common.readyz, name="readyz"),
+    path("api/v1/", include((api, "api"))),
+    path("sign-in/", accounts.SignIn.as_view(), name="sign_in"),
+    path("sign-out/", accounts.SignOut.as_view(), name="sign_out"),
+    path("account/", accounts.account, name="account"),
+    path("account/tokens/<str:token_key>/delete/", accounts.delete_token, name="delete_token"),
+    path("", projects.project_list, name="projects"),
+    path("projects/new/", projects.new_project, name="new_project"),
+    path("projects/<uuid:pk>/", annotation.overview, name="overview"),
+    path("projects/<uuid:pk>/rank/", annotation.rank, name="rank"),
+    path("projects/<uuid:pk>/prompts/", prompts.prompt_list, name="prompts"),
+    path("projects/<uuid:pk>/prompts/import/", prompts.new_import, name="new_import"),
+    path("projects/<uuid:pk>/prompts/imports/<uuid:import_pk>/", prompts.prompt_import, name="prompt_import"),
+    path("projects/<uuid:pk>/generations/", images.generations, name="generations"),
+    path("projects/<uuid:pk>/images/", images.gallery, name="gallery"),
+    path("projects/<uuid:pk>/annotations/", annotation.annotation_list, name="annotations"),
+    path("projects/<uuid:pk>/export/", snapshots.export, name="export"),
+    path("projects/<uuid:pk>/people/", projects.people, name="people"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/role/", projects.member_role, name="member_role"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/remove/", projects.remove_member, name="remove_member"),
+    path(
+        "projects/<uuid:pk>/invitations/<uuid:invitation_pk>/withdraw/",
+        projects.withdraw_invitation,
+        name="withdraw_invitation",
+    ),
+    path("projects/<uuid:pk>/settings/", projects.project_settings, name="project_settings"),
+    path("invitations/<str:secret>/", projects.invitation, name="invitation"),
+    path("generations/<uuid:pk>/retry/", images.retry_generation, name="retry_generation"),
+    path("images/<uuid:pk>/", images.image, name="image"),
+]
+
+handler400 = "easel.common.views.bad_request"
+handler403 = "easel.common.views.forbidden"
+handler404 = "easel.common.views.not_found"
+handler500 = "easel.common.views.server_error"
