@@ -1,11 +1,11 @@
 """A pytest plugin: a real Postgres and a real Valkey for every run of the tests.
 
-It is loaded with `-p tests.services`, before Django reads its settings, because the settings need to know where the services
-will be. Each run takes the first free of the folders `.easel/test`, `.easel/test-2` ...: runs at the same time do not meet.
-DATABASE_URL or BROKER_URL in the environment are used instead.
+It is loaded with `-p tests.services`, before Django reads its settings, because the settings need to know where the
+services will be. Each run takes the first free of the folders `.easel/test`, `.easel/test-2` ...: runs at the same time
+do not meet. DATABASE_URL or BROKER_URL in the environment are used instead.
 
-Workers of pytest-xdist share the servers. Each has a database of its own (pytest-django names it after the worker) and a
-Valkey database of its own.
+Workers of pytest-xdist share the servers. Each has a database of its own (pytest-django names it after the worker) and
+a Valkey database of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-
 from easel.embedded.errors import NotStartedError
 from easel.embedded.lock import Lock
 from easel.embedded.postgres import Postgres

@@ -1,7 +1,7 @@
 """Processes that end with their parent, and proof that a process is ours before anything is sent to it.
 
-Invariant: no signal goes to a process on the word of a pid alone. A pid counts with its start time and its command line,
-and a process without a record only with the random mark that its ancestor put into its environment.
+Invariant: no signal goes to a process on the word of a pid alone. A pid counts with its start time and its command
+line, and a process without a record only with the random mark that its ancestor put into its environment.
 """
 
 from __future__ import annotations
@@ -20,20 +20,13 @@ from typing import Any
 
 import psutil
 
+from easel.embedded.accounts import Account
+
 MARK = "EASEL_SUPERVISED_BY"  # inherited by every descendant of a supervisor; holds a random word
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None, use_errno=True) if _LINUX else None
-
-
-@dataclass(frozen=True)
-class Account:
-    """The user that a server runs as, where that is not the caller."""
-
-    name: str
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True)
@@ -86,26 +79,29 @@ def start(
     directory: Path | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
     account: Account | None = None,
+    output: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own (a terminal's Ctrl-C does not reach it), its output appended to `log`.
 
-    On Linux the kernel sends it `death_signal` when its parent ends, however that ends. Call this from the main thread: the
-    kernel's "parent" is the thread.
+    With `output` (subprocess.PIPE) only its complaints go to the log.
+
+    On Linux the kernel sends it `death_signal` when its parent ends, however that ends. Call this from the main thread:
+    to the kernel the parent is the thread.
     """
     drop: dict[str, Any] = {}
     if account:
         drop = {"user": account.uid, "group": account.gid, "extra_groups": []}
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with log.open("ab") as file:
         return subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=file if output is None else output,
+            stderr=file,
             cwd=directory,
             env=dict(environment),
             start_new_session=True,
-            preexec_fn=_end_with_parent(death_signal),
+            preexec_fn=_end_with_parent(death_signal),  # noqa: PLW1509 -- it takes no locks
             **drop,
         )
 
@@ -130,7 +126,7 @@ def adopt_orphans() -> None:
 
 
 def has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Tell whether a child has ended, without reaping it: as a zombie it keeps its pid, so its group can be signalled."""
+    """Tell whether a child has ended, without reaping it: a zombie keeps its pid, so its group can be signalled."""
     if process.returncode is not None:
         return True
     if sys.platform == "linux":
@@ -183,6 +179,11 @@ def kill(processes: Iterable[psutil.Process], patience: float = 2.0) -> None:
         with suppress(psutil.Error):
             process.kill()  # psutil compares the start time before it signals
     psutil.wait_procs(doomed, timeout=patience)
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the part of our environment that a server needs."""
+    return {name: os.environ[name] for name in ("PATH", "TMPDIR", "TZ") if name in os.environ}
 
 
 def wait_until(condition: Callable[[], bool], patience: float, step: float = 0.02) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import signal
@@ -15,14 +14,16 @@ from pathlib import Path
 import psutil
 
 from easel.embedded import processes
+from easel.embedded.accounts import own_folder
 from easel.embedded.errors import NotStartedError, explain_log
-from easel.embedded.postgres import own_folder
 
 DATABASES = 64  # tests give one to each of their workers
 
 
 class Valkey:
     """One server on one folder. Messages outlive it: they are appended to a file, synced every second."""
+
+    name = "Valkey"
 
     def __init__(self, home: Path, sockets: Path) -> None:
         self.folder = home / "valkey"
@@ -42,7 +43,7 @@ class Valkey:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         said = self._launch(patience)
         if said is not None and "Bad file format" in said:
-            # The broker is a doorbell; Postgres holds the truth, and the sweeper rings again. So a torn file costs nothing.
+            # The broker is a doorbell: Postgres holds the truth and the sweeper rings again. A torn file costs nothing.
             aside = self.folder.with_suffix(".unreadable")
             shutil.rmtree(aside, ignore_errors=True)
             self.folder.rename(aside)
@@ -111,11 +112,14 @@ class Valkey:
             "daemonize": "no",
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "TZ", processes.MARK) if name in os.environ}
-        self.process = processes.start(
-            [_binary(), *options], log=self.log, environment=kept, directory=self.folder, death_signal=signal.SIGTERM
+        server = processes.start(
+            [_binary(), *options],
+            log=self.log,
+            environment=processes.plain_environment(),
+            directory=self.folder,
+            death_signal=signal.SIGTERM,
         )
-        server = self.process
+        self.process = server
         processes.wait_until(lambda: self.is_ready() or server.poll() is not None, patience)
         if self.is_ready():
             return None

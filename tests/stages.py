@@ -1,0 +1,102 @@
+"""`./run test`: every check and every test, in order, with the seconds that each took.
+
+With arguments, pytest alone runs, with these. It looks for a browser first and tells the tests in EASEL_CHROMIUM.
+In CI (CI=true) a missing browser fails; elsewhere the tests that need one are left out, and the summary says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NO_TESTS = 5  # pytest's exit code when it ran none
+PYTEST = ["pytest"]
+STAGES = {
+    "format": ["ruff", "format", "--check", ".", "run"],
+    "lint": ["ruff", "check", ".", "run"],
+    "types": ["mypy"],
+    "imports": ["importlinter.cli"],
+    "unit tests": [*PYTEST, "-n", "2", "-m", "not browser and not processes"],
+    "browser and process tests": [*PYTEST, "-m", "browser or processes"],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run every stage, or pytest with arguments; return the exit code."""
+    os.chdir(REPOSITORY)
+    browser = find_browser()
+    if browser:
+        os.environ["EASEL_CHROMIUM"] = browser
+    elif os.environ.get("CI"):
+        print("No browser: set CHROMIUM to a Chromium or Chrome, or install one. In CI that is a failure.")
+        return 1
+    if arguments:
+        return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+    results = []
+    for name, command in STAGES.items():
+        print(f"\n== {name}", flush=True)
+        if name.startswith("browser") and not browser:
+            command = [*PYTEST, "-m", "processes and not browser"]  # noqa: PLW2901
+        began = time.monotonic()
+        code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        results.append((name, code, time.monotonic() - began))
+        if code == NO_TESTS and "pytest" in command:
+            print("pytest ran no test: that is a failure.")
+        if code < 0 or code == 130:  # Ctrl-C
+            break
+    print()
+    for name, code, seconds in results:
+        print(f"{'ok    ' if code == 0 else 'FAILED'} {seconds:7.1f} s  {name}")
+    if not browser:
+        print("No browser was found (set CHROMIUM): the browser tests were left out.")
+    return 0 if all(code == 0 for _, code, _ in results) else 1
+
+
+def find_browser() -> str | None:
+    """Return a Chromium or Chrome: the one named, one on PATH, Playwright's own; else one installed now."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return named
+    return on_path() or playwrights_own() or installed_by_apt() or installed_by_playwright()
+
+
+def on_path() -> str | None:
+    """Return a browser on PATH."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def playwrights_own() -> str | None:
+    """Return the Chromium that Playwright has downloaded, if it has."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if path and Path(path).exists() else None
+
+
+def installed_by_apt() -> str | None:
+    """Install Debian's Chromium, as root only."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return None
+    print("Installing Chromium with apt ...", flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
+        subprocess.run(["apt-get", "-qq", *command], env=quiet, stdout=subprocess.DEVNULL, check=False)
+    return on_path()
+
+
+def installed_by_playwright() -> str | None:
+    """Let Playwright download its Chromium."""
+    print("Asking Playwright for its Chromium ...", flush=True)
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], capture_output=True, check=False)
+    return playwrights_own()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
