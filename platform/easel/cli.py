@@ -143,7 +143,7 @@ def export(project_pk: UUID, format_: str, out: Path | None, include_simulated: 
         if format_ != "jsonl":
             raise click.UsageError(f"--out FILE is needed for {format_}")
         for line in exports.jsonl(project, include_simulated=include_simulated):
-            click.get_binary_stream("stdout").write(line)
+            sys.stdout.buffer.write(line)
         return
     partial = out.with_name(out.name + ".partial")  # an interrupted export never looks like a whole one
     try:

@@ -21,7 +21,7 @@ LONGEST_SOCKET_DIRECTORY = 85
 
 
 class Environment(BaseSettings):
-    """What the operator sets. Each field's name in upper case with EASEL_ before it, unless it names its own variable."""
+    """What the operator sets: EASEL_ and the field's name in upper case, unless the field names its variable."""
 
     model_config = SettingsConfigDict(env_prefix="EASEL_", frozen=True, populate_by_name=True)
 
@@ -97,7 +97,8 @@ class Environment(BaseSettings):
         """The database to connect to: the operator's, else the embedded one."""
         if self.database_url:
             return self.database_url
-        return f"postgresql://easel:{self.embedded_secrets['database_password']}@/easel?host={quote(str(self.sockets), safe='')}"
+        password, host = self.embedded_secrets["database_password"], quote(str(self.sockets), safe="")
+        return f"postgresql://easel:{password}@/easel?host={host}"
 
     @cached_property
     def broker(self) -> str:

@@ -25,4 +25,5 @@ class Me(APIView):
     @documented("me_retrieve", answers={200: UserSerializer})
     def get(self, request: Request) -> Response:
         """Return the caller's own account."""
+        assert isinstance(request.user, User)
         return Response(UserSerializer(request.user).data)

@@ -13,7 +13,7 @@ class TokenAuthentication(KnoxTokenAuthentication):
     """`Authorization: Token easel_...`, read with one SQL statement."""
 
     def _cleanup_token(self, auth_token: Any) -> bool:
-        """Tell whether the token has expired. Knox also deletes the user's other expired tokens here: a query a call."""
+        """Tell whether the token has expired. Knox deletes the user's other expired ones here: a query a call."""
         return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 

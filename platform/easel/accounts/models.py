@@ -10,7 +10,7 @@ from knox.models import AbstractAuthToken
 from easel.common.ids import uuid7
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox has no types
     """A person, or a simulated annotator: shown as such everywhere and left out of exports unless asked for."""
 
     class Kind(models.TextChoices):

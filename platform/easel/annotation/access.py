@@ -22,7 +22,9 @@ def assignment_for(user: User | AnonymousUser, pk: UUID) -> Assignment:
     found = None
     if isinstance(user, User):
         found = (
-            Assignment.objects.filter(pk=pk, annotator=user, item__project__memberships__user=user)
+            Assignment.objects.filter(  # type: ignore[no-redef]  # `role` is declared on the model
+                pk=pk, annotator=user, item__project__memberships__user=user
+            )
             .annotate(role=F("item__project__memberships__role"))
             .select_related("item__project", "item__prompt", "item__template_version")
             .first()

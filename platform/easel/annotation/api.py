@@ -144,7 +144,8 @@ class AnnotationSerializer(serializers.ModelSerializer[Annotation]):
     class Meta:
         model = Annotation
         fields = [
-            "id", "item", "annotator", "prompt", "shown_order", "ranking", "all_bad", "answers", "active_ms", "surplus", "created_at",
+            "id", "item", "annotator", "prompt", "shown_order", "ranking", "all_bad", "answers", "active_ms", "surplus",
+            "created_at",
         ]  # fmt: skip
 
     def get_surplus(self, annotation: Annotation) -> bool:
@@ -219,7 +220,7 @@ class AssignmentAnnotation(APIView):
         errors=(400, 409),
     )
     def put(self, request: Request, pk: UUID) -> Response:
-        """Submit: 201 the first time, 200 for the same answers again, 409 for others. Answers with the next assignment."""
+        """Submit: 201 the first time, 200 for the same answers again, 409 for others; with the next assignment."""
         assert isinstance(request.user, User)
         assignment = assignment_for(request.user, pk)
         data = SubmissionSerializer(data=request.data)

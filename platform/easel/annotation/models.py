@@ -23,7 +23,7 @@ class ItemQuerySet(models.QuerySet["Item"]):
     """Reads of items."""
 
     def leasable_by(self, annotator: User, project: Project, at: datetime) -> ItemQuerySet:
-        """Items that still need somebody and that this annotator never had, in the order in which they are handed out."""
+        """Items that still need somebody and that this annotator never had, in the order of handing out."""
         mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator)
         taken = Assignment.objects.taking_part(at).filter(item=OuterRef("pk")).order_by().values("item")
         return (
@@ -122,6 +122,8 @@ class Assignment(models.Model):
     skip_reason = models.CharField(max_length=30, default="", blank=True)
     created_at = models.DateTimeField()
 
+    role: str
+    """The asking user's role, where the row came through an access door."""
     shown: list[Candidate]
     """The candidates in the shown order, where they have been loaded."""
 

@@ -59,8 +59,8 @@ class Overview:
 def overview_of(project: Project, at: datetime) -> Overview:
     """Return what the overview page shows."""
     annotations = Annotation.objects.filter(project=project)
-    people = list(
-        annotations.values("annotator__username", "annotator__kind")
+    people: list[dict[str, Any]] = list(
+        annotations.values("annotator__username", "annotator__kind")  # type: ignore[arg-type]  # rows of these keys
         .annotate(n=Count("*"), median_ms=Median("active_ms"), last=Max("created_at"))
         .order_by("-n")
     )

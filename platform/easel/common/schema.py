@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Error = inline_serializer(
     "Error",
@@ -28,8 +31,8 @@ _MEANING = {
 
 
 def documented(
-    operation_id: str, *, request: Any = None, answers: dict[int, Any], errors: tuple[int, ...] = (), **kwargs: Any
-) -> Any:
+    operation_id: str, *, request: Any = None, answers: Mapping[Any, Any], errors: tuple[int, ...] = (), **kwargs: Any
+) -> Callable[[F], F]:
     """Describe an endpoint: what it takes, what it answers, and the refusals that a caller must expect."""
     refusals = {
         status: OpenApiResponse(Error, description=_MEANING[status])

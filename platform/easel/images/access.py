@@ -19,7 +19,7 @@ def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> Generation
     found = None
     if isinstance(user, User):
         found = (
-            GenerationRequest.objects.with_progress()
+            GenerationRequest.objects.with_progress()  # type: ignore[no-redef]  # `role` is declared on the model
             .filter(pk=pk, project__memberships__user=user)
             .annotate(role=F("project__memberships__role"))
             .select_related("model", "project", "created_by")

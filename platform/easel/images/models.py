@@ -34,7 +34,7 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
     def with_progress(self) -> GenerationRequestQuerySet:
         """Each request with `images_done`, and with its chunks counted by state."""
         recorded = Candidate.objects.filter(request=OuterRef("pk")).order_by().values("request").annotate(n=Count("*"))
-        return self.annotate(
+        return self.annotate(  # type: ignore[no-redef]  # declared below, for its readers
             images_done=models.functions.Coalesce(Subquery(recorded.values("n")), 0),
             chunks=Count("chunk"),
             chunks_done=Count("chunk", filter=Q(chunk__job__state=Job.State.DONE)),
@@ -74,6 +74,9 @@ class GenerationRequest(models.Model):
     chunks_done: int
     chunks_dead: int
     chunks_started: int
+
+    role: str
+    """The asking user's role, where the row came through an access door."""
 
     @property
     def state(self) -> str:
@@ -124,8 +127,8 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
             self.filter(request=request)
             .exclude(prompt__in=without)
             .values("prompt")
-            .annotate(ids=ArrayAgg("id", order_by="position"))
-            .filter(ids__len=request.images_per_prompt)
+            .annotate(ids=ArrayAgg("id", order_by="position"), found=Count("*"))
+            .filter(found=request.images_per_prompt)
             .order_by("prompt")
         )
         for row in sets:

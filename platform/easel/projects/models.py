@@ -19,7 +19,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def of(self, user: User) -> ProjectQuerySet:
         """The projects that a user is a member of, newest first, each with the user's `role`."""
         return (
-            self.filter(memberships__user=user)
+            self.filter(memberships__user=user)  # type: ignore[no-redef]  # `role` is declared below, for its readers
             .annotate(role=F("memberships__role"))
             .select_related("template_version__template")
             .order_by("-created_at")

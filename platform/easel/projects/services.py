@@ -90,7 +90,7 @@ def _digest(secret: str) -> str:
 
 
 def find_invitation(secret: str, at: datetime) -> Invitation:
-    """Return the invitation of a secret. Raises NotFound when there is none, InvalidInput when it is used up or expired."""
+    """Return the invitation of a secret. Raises NotFound without one, InvalidInput when it is used up or expired."""
     invitation = Invitation.objects.select_related("project", "created_by").filter(digest=_digest(secret)).first()
     if invitation is None:
         raise NotFound("invitation")

@@ -93,7 +93,7 @@ class ProjectPrompts(APIView):
         return Response(body, status=201)
 
 
-def _read(upload: UploadedFile) -> bytes:
+def _read(upload: UploadedFile[Any]) -> bytes:
     # One byte more than is taken is enough to know that a file is too large; a huge one is never held in memory.
     content = upload.read(settings.MAX_PROMPT_UPLOAD_BYTES + 1)
     assert isinstance(content, bytes)

@@ -53,7 +53,7 @@ class BadFile(InvalidInput):
 
 
 def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
-    """Read a .txt (one prompt a line) or .csv / .tsv file (a column `prompt`, optionally `negative`, others kept as metadata).
+    """Read a .txt file (one prompt a line) or a .csv / .tsv one (columns `prompt`, `negative`, others metadata).
 
     Raises TooLarge for a file over `max_bytes`, BadFile for one that is empty, not UTF-8 or has no prompt column.
     """
@@ -125,7 +125,7 @@ def _read_table(name: str, text: str, delimiter: str) -> Iterator[Row | Rejected
     if "prompt" not in lowered:
         found = ", ".join(repr(column[:40]) for column in header[:8])
         raise BadFile(
-            f"{name} has no column 'prompt'; its first line names {found}. Rename the column with the texts to 'prompt'."
+            f"{name} has no column 'prompt'; its first line names {found}. Name the column with the texts 'prompt'."
         )
     if doubled := {column for column in lowered if column and lowered.count(column) > 1}:
         raise BadFile(f"{name} names the column {sorted(doubled)[0]!r} twice. Rename one of them.")

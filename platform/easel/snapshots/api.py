@@ -36,8 +36,9 @@ def export_response(project: Project, format_: str, *, include_simulated: bool) 
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.jsonl"'
         return response
     if format_ == "trl":
-        # Parquet ends with its index, so it is written to a file first: unnamed, gone with the answer even after a kill.
-        file = tempfile.TemporaryFile()
+        # Parquet ends with its index, so it is written to a file first: unnamed, gone with the answer even after
+        # a kill.
+        file = tempfile.TemporaryFile()  # noqa: SIM115 -- the response closes it
         exports.write_trl(project, file, include_simulated=include_simulated)
         file.seek(0)
         return FileResponse(

@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 
 
 def pseudonym(annotator: object) -> str:
-    """Return a name for an annotator that is stable within this installation and cannot be traced back without its key."""
+    """Return a stable name for an annotator that cannot be traced back without this installation's key."""
     return blake2b(str(annotator).encode(), key=settings.SECRET_KEY.encode()[:64], digest_size=8).hexdigest()
 
 
@@ -101,7 +101,7 @@ def jsonl(project: Project, *, include_simulated: bool = False) -> Iterator[byte
 
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-# The "huggingface" metadata tells `datasets` that the structs are images: load_dataset gives PIL images, no code needed.
+# The "huggingface" metadata tells `datasets` that the structs are images: load_dataset gives PIL images.
 _FEATURES = {
     "prompt": {"dtype": "string", "_type": "Value"},
     "chosen": {"_type": "Image"},
@@ -122,7 +122,7 @@ def pairs(ranking: list[list[str]]) -> Iterator[tuple[str, str]]:
 
 
 def write_trl(project: Project, file: Path | IO[bytes], *, include_simulated: bool = False) -> int:
-    """Write TRL's preference format (`prompt`, `chosen`, `rejected`) as Parquet with the images inside; return its rows.
+    """Write TRL's preference format (`prompt`, `chosen`, `rejected`) as Parquet with the images inside; count rows.
 
     Surplus annotations are left out, and so are those that call every image bad: a pair of two bad images teaches
     nothing that the annotator meant. Raises StorageError where an image's file is missing.
