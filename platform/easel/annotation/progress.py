@@ -55,6 +55,22 @@ class Overview:
     days: list[dict[str, Any]]
     """Annotations of each of the last 14 days: day, n."""
 
+    @property
+    def most_a_day(self) -> int:
+        """The largest of the days' numbers, at least 1: the height of the chart."""
+        return max([1, *(int(day["n"]) for day in self.days)])
+
+
+def next_step(figures: Overview, *, live: bool) -> str:
+    """Return what a project needs next: prompts, images, rankings, export; `wait`: images are on their way."""
+    if not figures.prompts:
+        return "prompts"
+    if figures.items > figures.items_done:
+        return "rankings"
+    if live:
+        return "wait"
+    return "export" if figures.items else "images"
+
 
 def overview_of(project: Project, at: datetime) -> Overview:
     """Return what the overview page shows."""

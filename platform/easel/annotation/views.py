@@ -10,29 +10,38 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.annotation.models import Annotation
-from easel.annotation.progress import day_of, overview_of
+from easel.annotation.progress import day_of, next_step, overview_of
 from easel.annotation.services import SKIP_REASONS
 from easel.common.paging import page_of
 from easel.forms.definition import Definition
-from easel.images.models import Candidate, GenerationRequest
+from easel.images.models import Candidate
+from easel.images.progress import progress_of
 from easel.projects.access import may, project_for
 from easel.projects.text import to_html
 
 
 @require_safe
+@vary_on_headers("HX-Request")
 def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show where a project stands and what to do next; annotators go straight to ranking."""
     project = project_for(request.user, pk, Act.SEE)
     if not may(project.role, Act.INSPECT):
         return redirect("rank", project.pk)
+    at = timezone.now()
+    figures = overview_of(project, at)
+    requests = progress_of(project, at, 3)
+    live = any(one.live for one in requests)
     context = {
         "project": project,
-        "figures": overview_of(project, timezone.now()),
-        "requests": GenerationRequest.objects.of_project(project)[:3],
+        "figures": figures,
+        "requests": requests,
+        "live": live,
+        "next_step": next_step(figures, live=live),
         "may_rank": may(project.role, Act.RANK),
         "may_manage": may(project.role, Act.MANAGE),
         "may_generate": may(project.role, Act.GENERATE),
@@ -77,6 +86,7 @@ def _definition_for_page(form: Definition) -> dict[str, Any]:
 
 
 @require_safe
+@vary_on_headers("HX-Request")
 def annotation_list(request: HttpRequest, pk: UUID) -> HttpResponse:
     """List annotations with their rankings as pictures, newest first."""
     project = project_for(request.user, pk, Act.INSPECT)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Max, Min, OuterRef, Q, Subquery
 
 from easel.accounts.models import User
 from easel.common.ids import uuid7
@@ -120,6 +121,19 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
     def of_project(self, project: Project) -> CandidateQuerySet:
         """A project's candidates, newest first."""
         return self.filter(request__project=project).select_related("prompt", "model").order_by("-id")
+
+    def pace(self, request: GenerationRequest, at: datetime) -> float | None:
+        """Images a second that came of a request in the last two minutes, or None where they are too few to tell.
+
+        Images are recorded in batches; those of the first batch were made before it was recorded, so they are left out.
+        """
+        found = self.filter(request=request, created_at__gt=at - timedelta(minutes=2)).aggregate(
+            n=Count("*"), batches=Count("created_at", distinct=True), first=Min("created_at"), last=Max("created_at")
+        )
+        if found["batches"] < 2:
+            return None
+        later = found["n"] * (found["batches"] - 1) / found["batches"]
+        return float(later / (found["last"] - found["first"]).total_seconds())
 
     def complete_sets(self, request: GenerationRequest, without: Collection[UUID]) -> Iterator[tuple[UUID, list[UUID]]]:
         """For each prompt whose images of a request are all there: the prompt and its candidates, in their order."""

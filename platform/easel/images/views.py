@@ -10,6 +10,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
@@ -19,7 +20,8 @@ from easel.common.storage import storage
 from easel.images import services
 from easel.images.access import candidate_for, generation_for
 from easel.images.forms import GenerateForm
-from easel.images.models import Candidate, GenerationRequest
+from easel.images.models import Candidate
+from easel.images.progress import progress_of
 from easel.projects.access import may, project_for
 from easel.prompts.models import Prompt
 from generation.storage import StorageError
@@ -27,11 +29,13 @@ from generation.types import RenderSettings
 
 
 @require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
 def generations(request: HttpRequest, pk: UUID) -> HttpResponse:
     """List a project's generation requests with their progress, and make one for all its prompts."""
     project = project_for(request.user, pk, Act.INSPECT)
     assert isinstance(request.user, User)
-    form = GenerateForm(request.POST or None)
+    # The form that annotators fill in says how many images it shows.
+    form = GenerateForm(request.POST or None, initial={"images_per_prompt": project.template_version.form.images or 4})
     status = 200
     if request.method == "POST":
         project_for(request.user, pk, Act.GENERATE)
@@ -53,10 +57,11 @@ def generations(request: HttpRequest, pk: UUID) -> HttpResponse:
             except Refusal as refusal:
                 form.add_error(None, refusal.detail)
                 status = refusal.status
-    found = GenerationRequest.objects.of_project(project)[:50]
+    requests = progress_of(project, timezone.now(), 50)
     context = {
         "project": project,
-        "requests": [(one, services.failures(one) if one.chunks_dead else []) for one in found],
+        "requests": requests,
+        "live": any(one.live for one in requests),
         "form": form,
         "prompts": Prompt.objects.of_project(project).count(),
         "may_generate": may(project.role, Act.GENERATE),
@@ -75,6 +80,7 @@ def retry_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_safe
+@vary_on_headers("HX-Request")
 def gallery(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a project's candidates, newest first; more load as one scrolls."""
     project = project_for(request.user, pk, Act.INSPECT)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
 
 from easel.accounts.models import User
-from easel.accounts.roles import Role
+from easel.accounts.roles import ALLOWED, Act, Role
 from easel.common.ids import uuid7
 from easel.forms.models import TemplateVersion
 
@@ -25,6 +27,31 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             .order_by("-created_at")
         )
 
+    def with_figures(self) -> ProjectQuerySet:
+        """Each project with what a list of projects says of it: how many of each thing, and its newest item."""
+        same = Project.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
+
+        def count(of: str, **only: str) -> Subquery:
+            return Subquery(same.annotate(n=Count(of, filter=Q(**only) if only else None)).values("n"))
+
+        return self.annotate(  # type: ignore[no-redef]  # declared below, for their readers
+            prompts_count=count("prompts"),
+            items_count=count("items"),
+            items_done_count=count("items", items__state="done"),
+            annotations_count=count("annotations"),
+            newest_item=Subquery(
+                Project.objects.filter(pk=OuterRef("pk")).order_by("-items__id").values("items__id")[:1]
+            ),
+        )
+
+    def covers(self, items: Collection[UUID | None]) -> dict[UUID, list[UUID]]:
+        """The ids of the images of these items, by project."""
+        found: dict[UUID, list[UUID]] = {}
+        rows = self.filter(items__in=[item for item in items if item]).order_by("items__candidates__id")
+        for pk, candidate in rows.values_list("pk", "items__candidates__id"):
+            found.setdefault(pk, []).append(candidate)
+        return found
+
 
 class Project(models.Model):
     """One collection of rankings: prompts, images, people, and a template version to rank with."""
@@ -38,6 +65,12 @@ class Project(models.Model):
 
     role: str
     """The asking user's role, where the row came through an access door."""
+    prompts_count: int
+    items_count: int
+    items_done_count: int
+    annotations_count: int
+    newest_item: UUID | None
+    """With the counts: where the row was read for a list."""
 
     objects = ProjectQuerySet.as_manager()
 
@@ -46,6 +79,11 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def allows(self) -> dict[str, bool]:
+        """Which acts the asking user's role allows, for templates: `project.allows.manage`."""
+        return {act.name.lower(): act in ALLOWED[self.role] for act in Act}
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):

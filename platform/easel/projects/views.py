@@ -22,13 +22,17 @@ from easel.projects import services
 from easel.projects.access import invitation_for, member_for, project_for
 from easel.projects.forms import InvitationForm, NewProjectForm, RoleForm, SettingsForm
 from easel.projects.models import Invitation, Membership, Project
+from easel.projects.text import to_html
 
 
 @require_safe
 def project_list(request: HttpRequest) -> HttpResponse:
     """List the user's projects."""
     assert isinstance(request.user, User)
-    return render(request, "projects/list.html", {"projects": Project.objects.of(request.user)})
+    projects = list(Project.objects.of(request.user).with_figures())
+    covers = Project.objects.covers([project.newest_item for project in projects])
+    rows = [(project, covers.get(project.pk, [])) for project in projects]
+    return render(request, "projects/list.html", {"rows": rows})
 
 
 @require_http_methods(["GET", "POST"])
@@ -58,7 +62,8 @@ def project_settings(request: HttpRequest, pk: UUID) -> HttpResponse:
         services.change_project(project, **form.cleaned_data)
         messages.success(request, "Saved. Annotators see the new guidelines with their next item.")
         return redirect("project_settings", project.pk)
-    return render(request, "projects/settings.html", {"project": project, "form": form})
+    context = {"project": project, "form": form, "guidelines_html": to_html(project.guidelines)}
+    return render(request, "projects/settings.html", context)
 
 
 @require_http_methods(["GET", "POST"])

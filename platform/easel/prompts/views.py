@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
@@ -25,6 +26,7 @@ PREVIEW_ROWS = 20
 
 
 @require_safe
+@vary_on_headers("HX-Request")
 def prompt_list(request: HttpRequest, pk: UUID) -> HttpResponse:
     """List a project's prompts."""
     project = project_for(request.user, pk, Act.INSPECT)
