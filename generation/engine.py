@@ -1,0 +1,220 @@
+"""Renders requests: keeps pipelines warm, fills batches, shrinks them when memory runs out.
+
+What is guaranteed about sameness stands in generation/README.md and is held by tests/generation/test_sameness.py.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from generation import pipelines, prompts
+from generation.errors import OutOfMemoryError, PromptTooLongError, WorkerStoppingError
+from generation.pipelines import LoadedPipeline
+from generation.sampling import Plan, Task, plan, sample
+from generation.storage import Storage
+from generation.types import Manifest, ModelReference, RenderedImage, RenderPrompt, RenderRequest
+from generation.writing import Finish, Pixels, Writer
+
+log = logging.getLogger(__name__)
+
+VERSIONS = {"torch": torch.__version__, "diffusers": diffusers.__version__, "transformers": transformers.__version__}
+
+OnImages = Callable[[tuple[RenderedImage, ...]], None]
+OnNote = Callable[[str], None]
+_NEVER = Event()
+
+
+class Engine:
+    """Renders requests on one device. Not for several threads at once.
+
+    batch: images per call to begin with (default: 8, on CUDA 16). models_kept: pipelines that stay loaded.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: torch.device | None = None,
+        batch: int | None = None,
+        models_kept: int = 2,
+        hub_download: bool = False,
+    ) -> None:
+        self.device = device or pipelines.best_device()
+        self._batch = batch or (16 if self.device.type == "cuda" else 8)
+        self._kept = models_kept
+        self._hub_download = hub_download
+        self._loaded: OrderedDict[Path, LoadedPipeline] = OrderedDict()  # least lately used first
+
+    def render(
+        self,
+        request: RenderRequest,
+        storage: Storage,
+        *,
+        on_images: OnImages,
+        on_note: OnNote = lambda note: None,
+        stop: Event = _NEVER,
+    ) -> None:
+        """Render every image of `request` into `storage`.
+
+        on_images hears of images, from another thread, as soon as their files are in storage: each image once.
+        on_note hears what is going on, at every denoising step. Once `stop` is set, the work ends at the next step.
+        Raises a RenderError; prompts that are too long are refused only after all others have been rendered.
+        """
+        on_note("loading the model")
+        loaded = self.load(request.model)
+        accepted, refused = _sort_out(loaded.pipe, request.prompts)
+        tasks = [Task(prompt, slot.position, slot.seed) for prompt in accepted for slot in prompt.slots]
+        with torch.inference_mode(), Writer(storage, on_images) as writer:
+            planned = plan(request.settings, loaded, accepted)
+            at = 0
+            while at < len(tasks):
+
+                def after_step(step: int, where: str = f"image {at + 1} of {len(tasks)}") -> None:
+                    if stop.is_set():
+                        raise WorkerStoppingError("the worker was told to stop; its job goes to the next one")
+                    on_note(f"{where}: step {step} of {planned.steps}")
+
+                after_step(0)
+                batch, images = self._sample_what_fits(request, loaded, planned, tasks[at:], after_step)
+                writer.add(
+                    [
+                        (image, self._answer(request, loaded, planned, task))
+                        for task, image in zip(batch, images, strict=True)
+                    ]
+                )
+                at += len(batch)
+            writer.finish()
+        if refused:
+            raise PromptTooLongError("; ".join(refused)[:2_000])
+
+    def load(self, model: ModelReference) -> LoadedPipeline:
+        """Return the model's pipeline, warm if it was used lately and its files are still the same.
+
+        Raises ModelNotFoundError, ModelBrokenError, WrongPipelineError, WeightsChangedError or OutOfMemoryError.
+        """
+        folder = pipelines.find_folder(model, hub_download=self._hub_download)
+        files = pipelines.fingerprint(folder)
+        warm = self._loaded.get(folder)
+        if warm is not None and warm.files == files:
+            pipelines.check_hash(model, warm.sha256)
+            self._loaded.move_to_end(folder)
+            return warm
+        full = len(self._loaded) >= self._kept
+        if warm is not None or full:
+            del warm
+            del self._loaded[folder if folder in self._loaded else next(iter(self._loaded))]
+            self._release_memory()
+        self._loaded[folder] = loaded = self._load_making_room(model, folder)
+        return loaded
+
+    def _load_making_room(self, model: ModelReference, folder: Path) -> LoadedPipeline:
+        while True:
+            try:
+                return pipelines.load(model, folder, self.device)
+            except torch.OutOfMemoryError as error:
+                if not self._loaded:
+                    raise OutOfMemoryError(
+                        f"model {model.name!r} does not fit into the memory of {self._name()}"
+                    ) from error
+                self._loaded.popitem(last=False)
+            self._release_memory()
+
+    def _sample_what_fits(
+        self,
+        request: RenderRequest,
+        loaded: LoadedPipeline,
+        planned: Plan,
+        tasks: Sequence[Task],
+        after_step: Callable[[int], None],
+    ) -> tuple[Sequence[Task], list[Pixels]]:
+        """Sample the first tasks, as many as fit into memory, and remember how many those are."""
+        size = (request.settings.width, request.settings.height)
+        while True:
+            batch = tasks[: loaded.batch.get(size, self._batch)]
+            try:
+                return batch, sample(planned, batch, after_step)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if len(batch) == 1:
+                    raise OutOfMemoryError(
+                        f"one image of {_in_words(size)} does not fit into the memory of {self._name()}. "
+                        "Choose a smaller size or a smaller model."
+                    ) from error
+            # Outside of `except`, for its traceback holds on to the tensors that are to be freed.
+            loaded.batch[size] = len(batch) // 2
+            log.warning("out of memory with %d images at a time; going on with %d", len(batch), len(batch) // 2)
+            for folder in [folder for folder, other in self._loaded.items() if other is not loaded]:
+                del self._loaded[folder]
+            self._release_memory()
+
+    def _answer(self, request: RenderRequest, loaded: LoadedPipeline, planned: Plan, task: Task) -> Finish:
+        def finish(pixels: Pixels, content: bytes, key: str) -> RenderedImage:
+            height, width = pixels.shape[:2]
+            return RenderedImage(
+                prompt=task.prompt.id,
+                position=task.position,
+                key=key,
+                sha256=hashlib.sha256(content).hexdigest(),
+                bytes=len(content),
+                width=width,
+                height=height,
+                manifest=Manifest(
+                    model=request.model.name,
+                    model_sha256=loaded.sha256,
+                    scheduler=planned.scheduler,
+                    steps=planned.steps,
+                    guidance_scale=planned.guidance,
+                    seed=task.seed,
+                    width=width,
+                    height=height,
+                    dtype=str(loaded.pipe.dtype).removeprefix("torch."),
+                    device=self._name(),
+                    versions=VERSIONS,
+                ),
+            )
+
+        return finish
+
+    def _release_memory(self) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _name(self) -> str:
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+
+
+def _sort_out(pipe: Any, given: Sequence[RenderPrompt]) -> tuple[list[RenderPrompt], list[str]]:
+    """Return the prompts that the model reads in full, and why the others are refused."""
+    accepted: list[RenderPrompt] = []
+    refused: list[str] = []
+    for prompt in given:
+        try:
+            prompts.check_length(pipe, prompt.text)
+            prompts.check_length(pipe, prompt.negative)
+        except PromptTooLongError as error:
+            refused.append(str(error))
+        else:
+            accepted.append(prompt)
+    return accepted, refused
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell a full memory from other errors: on the CPU, torch says it in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _in_words(size: tuple[int | None, int | None]) -> str:
+    width, height = size
+    return f"{width} x {height} pixels" if width and height else "the model's own size"

@@ -1,0 +1,129 @@
+"""A worker's line to the platform: four named tasks, sent through the broker.
+
+The broker is a doorbell, not a memory. What cannot be delivered is given up on: the job's lease runs out, and the
+platform hands the same request to somebody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Protocol
+from uuid import uuid4
+
+from celery import Celery
+from celery.exceptions import TimeoutError as ReplyTimeoutError
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from generation.types import Claim, Contract, Failure, Progress, RenderedImages
+
+log = logging.getLogger(__name__)
+
+QUEUE = "web"
+_AWAY: tuple[type[Exception], ...] = (OperationalError, RedisError, OSError)
+"""What client libraries raise while the broker cannot be reached."""
+
+
+class PlatformUnreachableError(Exception):
+    """The broker was away for longer than a worker waits."""
+
+
+class Link(Protocol):
+    """What a worker says to the platform, and hears."""
+
+    def claim(self, claim: Claim) -> dict[str, Any] | None:
+        """Ask for a job; None when there is none, or when the platform does not answer."""
+
+    def record(self, images: RenderedImages) -> None:
+        """Report images that are in storage."""
+
+    def progress(self, progress: Progress) -> None:
+        """Give a sign of life. One that gets lost does no harm."""
+
+    def fail(self, failure: Failure) -> None:
+        """Give a job back."""
+
+
+class CeleryLink:
+    """The line through a Celery broker.
+
+    claim_seconds: how long a claim waits for its reply. send_seconds: how long answers are tried again.
+    """
+
+    def __init__(self, app: Celery, *, claim_seconds: float, send_seconds: float) -> None:
+        self._app = app
+        self._claim_seconds = claim_seconds
+        self._send_seconds = send_seconds
+
+    def claim(self, claim: Claim) -> dict[str, Any] | None:
+        """Ask for a job; None when there is none, or when the platform does not answer in time."""
+        # It expires: a claim that nobody waits for any more must not lease a job.
+        options = {"expires": self._claim_seconds, "task_id": str(uuid4()), "ignore_result": False}
+        try:
+            reply = self._send("easel.images.claim", claim, **options)
+            try:
+                state, answer = _wait(reply, self._claim_seconds)
+            finally:
+                reply.forget()
+        except ReplyTimeoutError:
+            log.warning("the platform did not answer a claim within %g s", self._claim_seconds)
+            return None
+        except _AWAY as error:
+            log.warning("the broker is away: %s", error)
+            return None
+        if state != "SUCCESS":
+            log.error("the platform could not handle a claim: %s: %s", state, answer)
+            return None
+        return answer if isinstance(answer, dict) else None
+
+    def record(self, images: RenderedImages) -> None:
+        """Report images that are in storage. Raises PlatformUnreachableError."""
+        self._deliver("easel.images.record", images)
+
+    def progress(self, progress: Progress) -> None:
+        """Give a sign of life; lost without a sound while the broker is away."""
+        try:
+            self._send("easel.jobs.progress", progress, ignore_result=True)
+        except _AWAY as error:
+            log.info("a sign of life was lost: %s", error)
+
+    def fail(self, failure: Failure) -> None:
+        """Give a job back. Raises PlatformUnreachableError."""
+        self._deliver("easel.jobs.fail", failure)
+
+    def _deliver(self, task: str, message: Contract) -> None:
+        """Send, again and again with growing pauses. Sending twice is harmless: answers are idempotent."""
+        deadline = time.monotonic() + self._send_seconds
+        pause = 0.2
+        while True:
+            try:
+                self._send(task, message, ignore_result=True)
+                return
+            except _AWAY as error:
+                if time.monotonic() + pause > deadline:
+                    raise PlatformUnreachableError(
+                        f"{task} could not be sent for {self._send_seconds:g} s: {error}"
+                    ) from error
+                log.warning("the broker is away (%s); trying %s again in %.1f s", error, task, pause)
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    def _send(self, task: str, message: Contract, **options: Any) -> Any:
+        return self._app.send_task(
+            task,
+            kwargs={"message": message.model_dump(mode="json")},
+            queue=QUEUE,
+            retry=True,  # once: it renews a pooled connection that the broker's restart has cut
+            retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
+            **options,
+        )
+
+
+def _wait(reply: Any, seconds: float) -> tuple[str, Any]:
+    """Return the state and the result of a task of the platform.
+
+    Waiting inside a task is refused by Celery for fear of a deadlock; here, other processes do the work.
+    """
+    answer = reply.get(timeout=seconds, propagate=False, disable_sync_subtasks=False)
+    return str(reply.state), answer

@@ -1,0 +1,75 @@
+"""The signs of life of a job, from a thread beside the denoising."""
+
+from __future__ import annotations
+
+import logging
+import time
+from threading import Event, Lock, Thread
+from types import TracebackType
+
+from generation.link import Link
+from generation.types import Progress, RenderRequest
+
+log = logging.getLogger(__name__)
+
+STALLED_SECONDS = 1_800.0  # loading a big model from a slow disk takes minutes; nothing honest takes half an hour
+
+
+class Pulse:
+    """Sends progress every `seconds`, and at once after each finished batch.
+
+    It falls silent when the work has not moved for `stalled_seconds`: a hung driver must not keep a lease for ever.
+    """
+
+    def __init__(
+        self, link: Link, request: RenderRequest, *, seconds: float, stalled_seconds: float = STALLED_SECONDS
+    ) -> None:
+        self._link = link
+        self._request = request
+        self._seconds = seconds
+        self._stalled_seconds = stalled_seconds
+        self._lock = Lock()
+        self._done = 0
+        self._note = ""
+        self._moved = time.monotonic()
+        self._now = Event()
+        self._over = False
+        self._thread = Thread(target=self._beat, name="pulse", daemon=True)
+
+    def note(self, note: str) -> None:
+        """Remember what is going on; the next beat tells it."""
+        with self._lock:
+            self._note = note[:200]
+            self._moved = time.monotonic()
+
+    def add(self, images: int) -> None:
+        """Count finished images and tell the platform now."""
+        with self._lock:
+            self._done += images
+            self._moved = time.monotonic()
+        self._now.set()
+
+    def _beat(self) -> None:
+        while not self._over:
+            with self._lock:
+                still = time.monotonic() - self._moved
+                progress = Progress(
+                    lease=self._request.lease, done=self._done, total=self._request.total, note=self._note
+                )
+            if still > self._stalled_seconds:
+                log.error("nothing has moved for %.0f s; giving no more signs of life", still)
+                return
+            self._link.progress(progress)
+            self._now.wait(self._seconds)
+            self._now.clear()
+
+    def __enter__(self) -> Pulse:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._now.set()
+        self._thread.join(timeout=10)

@@ -1,0 +1,83 @@
+"""The GPU worker: `celery -A generation.worker worker -Q live,batch -P solo -n render@%h`.
+
+No Django, no database password. A bell (`generation.ring`) has no content and is acknowledged at once; on a bell the
+worker claims jobs from the platform until there are none. See generation/README.md.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from functools import cache
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery, signals
+
+from generation.drain import Drain
+from generation.env import quieten_libraries, read_environment
+from generation.link import CeleryLink
+from generation.storage import Storage
+from generation.types import Claim, RenderRequest
+
+if TYPE_CHECKING:
+    from generation.engine import Engine
+
+log = logging.getLogger(__name__)
+
+environment = read_environment()
+quieten_libraries(hub_download=environment.hub_download)
+app = Celery("generation", broker=environment.broker_url, backend=environment.replies)
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    task_default_queue="live",
+    task_acks_late=False,  # bells are disposable: the platform rings again
+    worker_prefetch_multiplier=1,  # a busy worker must not sit on bells that a free one could hear
+    broker_heartbeat=0,  # a solo worker is deaf while it renders; RabbitMQ would take it for dead
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    result_backend_transport_options={"retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5}},
+    result_expires=300,  # seconds; replies to claims are read at once
+)
+
+link = CeleryLink(app, claim_seconds=environment.claim_seconds, send_seconds=environment.send_seconds)
+stop = Event()
+
+
+@cache
+def engine() -> Engine:
+    """Return this process's engine; the first call imports torch."""
+    from generation.engine import Engine
+
+    return Engine(
+        batch=environment.render_batch, models_kept=environment.models_kept, hub_download=environment.hub_download
+    )
+
+
+@signals.worker_process_init.connect(weak=False)
+def warm_up(**_: Any) -> None:
+    """Import torch before the first bell, so that the first image does not wait for it."""
+    log.info("rendering on %s", engine().device)
+    gc.collect()
+    gc.freeze()  # the libraries' own objects never go; without them each later collection is a matter of milliseconds
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def stop_soon(**_: Any) -> None:
+    """Have the engine end at the next denoising step: the job is given back, not lost."""
+    stop.set()
+
+
+@app.task(name="generation.ring", bind=True, ignore_result=True)
+def ring(self: Any) -> int:
+    """Answer the bell: work until the platform has no more jobs. Ringing twice does no harm."""
+    claim = Claim(worker=f"{self.request.hostname or 'render'} ({os.getpid()})"[:200], lanes=("live", "batch"))
+    return Drain(link, engine(), open_storage, environment.heartbeat_seconds, stop).run(claim)
+
+
+def open_storage(request: RenderRequest) -> Storage:
+    """Return the image storage: at the operator's URL for this machine, else where the request says."""
+    return Storage(environment.storage_url or request.storage_url)
