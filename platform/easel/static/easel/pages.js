@@ -1,0 +1,87 @@
+// The pages of a project: forms that are sent once, the large image, and good manners for htmx.
+
+// A double click or an impatient second one must not send a form twice. Coming back with the back button starts afresh.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!("once" in form.dataset)) return;
+  if ("sent" in form.dataset) return event.preventDefault();
+  form.dataset.sent = "";
+  for (const button of form.querySelectorAll("button:not([type=button])")) button.setAttribute("aria-disabled", "true");
+});
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+  }
+});
+
+// "400 images in all", beside a number that is multiplied.
+for (const total of document.querySelectorAll("[data-total-of]")) {
+  const input = document.getElementById(total.dataset.totalOf);
+  const show = () => {
+    const count = input.valueAsNumber * Number(total.dataset.times);
+    total.textContent = Number.isInteger(count) && count > 0 ? `${count.toLocaleString("en")} in all.` : "";
+  };
+  input.addEventListener("input", show);
+  show();
+}
+
+// The current tab is in view on a narrow screen.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// The large image of a gallery.
+const dialog = document.getElementById("image-dialog");
+if (dialog) {
+  const body = dialog.querySelector("[data-body]");
+  let current = null;
+
+  const show = (link) => {
+    current = link;
+    body.replaceChildren(link.closest("li").querySelector("template").content.cloneNode(true));
+    for (const button of dialog.querySelectorAll("[data-step]")) button.disabled = !beside(Number(button.dataset.step));
+    if (!dialog.open) dialog.showModal();
+  };
+  const beside = (step) => {
+    const links = [...document.querySelectorAll("a[data-image]")];
+    return links[links.indexOf(current) + step];
+  };
+  const move = (step) => {
+    const next = beside(step);
+    if (!next) return;
+    next.scrollIntoView({ block: "nearest" }); // the page follows, so that more images are fetched in time
+    show(next);
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[data-image]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    show(link);
+  });
+  dialog.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-step]");
+    if (button) move(Number(button.dataset.step));
+  });
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowRight") move(1);
+    else if (event.key === "ArrowLeft") move(-1);
+  });
+  dialog.addEventListener("close", () => current?.focus());
+  document.addEventListener("htmx:afterSettle", () => {
+    if (dialog.open && current) show(current); // images came in: there may be a next one now
+  });
+}
+
+// htmx: nothing is fetched for a page that nobody looks at, and an ended session leads to sign-in, not into the page.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.detail.elt.getAttribute("hx-trigger")?.startsWith("every")) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const asked = new URL(event.detail.pathInfo.finalRequestPath, location.href);
+  const answered = event.detail.xhr.responseURL && new URL(event.detail.xhr.responseURL);
+  if (answered && answered.pathname !== asked.pathname) {
+    event.detail.shouldSwap = false;
+    location.reload();
+  }
+});
