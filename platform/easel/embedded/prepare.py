@@ -12,22 +12,20 @@ import sys
 from io import StringIO
 from urllib.parse import urlsplit
 
+from easel.env import environment
+
 
 def main() -> int:
     """Prepare the database; return the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "easel.settings")
-    import django
-    from django.core.management import CommandError, call_command
-    from django.db import DatabaseError, OperationalError, connection
-
-    django.setup()
-    try:
-        connection.ensure_connection()
-    except OperationalError as error:
-        return _refuse(f"Cannot connect to the database {_database()}: {_reason(error)} Check DATABASE_URL.")
-    problem = _broker_problem()
+    problem = _database_problem() or _broker_problem()
     if problem:
         return _refuse(problem)
+    import django
+    from django.core.management import CommandError, call_command
+    from django.db import DatabaseError
+
+    django.setup()
     try:
         call_command("migrate", interactive=False, verbosity=1, stdout=sys.stderr)
         said = StringIO()
@@ -45,16 +43,12 @@ def _refuse(problem: str) -> int:
 
 def _database() -> str:
     """Name the database without its password."""
-    from easel.env import environment
-
     parts = urlsplit(environment.database)
     return f"{parts.hostname or 'of this machine'}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 def _reason(error: Exception) -> str:
     """Return the last thing the driver said, on one line and without the password."""
-    from easel.env import environment
-
     text = " ".join(str(error).split())
     password = urlsplit(environment.database).password
     if password:
@@ -62,9 +56,18 @@ def _reason(error: Exception) -> str:
     return text.rpartition("FATAL: ")[2].rstrip(".") + "."
 
 
-def _broker_problem() -> str | None:
-    from easel.env import environment
+def _database_problem() -> str | None:
+    """Connect once without Django, whose pool would only say that it waited ten seconds."""
+    import psycopg
 
+    try:
+        psycopg.connect(environment.database, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        return f"Cannot connect to the database {_database()}: {_reason(error)} Check DATABASE_URL."
+    return None
+
+
+def _broker_problem() -> str | None:
     if not environment.broker_url:
         return None
     from kombu.connection import Connection

@@ -94,11 +94,11 @@ def _start(supervisor: Supervisor, port: int) -> None:
     _refuse_taken_port(port)
     supervisor.note()
     _start_services(supervisor)
+    web, *workers = _children(port)
+    supervisor.start_child(web)  # it imports while the database is prepared, and /readyz knows when that is done
     with _phase("Database and demo"):
         seeded = _prepare(supervisor)
     with _phase("Web server"):
-        web, *workers = _children(port)
-        supervisor.start_child(web)
         _wait_for_web(supervisor, web, port)
     with _phase("Workers and clock"):
         for worker in workers:
@@ -249,19 +249,30 @@ def _become_the_one(lock: Lock) -> bool:
     raise NotStartedError("Another process has been starting Easel for two minutes. Stop it: ./run down")
 
 
+def _ready_since(began: float) -> bool:
+    """Tell whether an Easel has got ready since then."""
+    try:
+        return _ready_file().stat().st_mtime >= began
+    except FileNotFoundError:
+        return False
+
+
 def _detach(port: int) -> int:
     """Start a supervisor without a terminal, show what it says until it is ready, and leave it."""
     log = environment.home / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)  # the sign-in is in it
+    began = time.time() - 0.1  # a file system's clock may lag by a tick
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # the sign-in is in it
+    earlier = os.fstat(file).st_size
     command = [sys.executable, "-m", "easel.embedded.up", "--port", str(port)]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
     os.close(file)
     with log.open() as said:
+        said.seek(earlier)
         try:
             while True:
                 ended = child.poll()
-                if ended is None and not _ready_file().exists():
+                if ended is None and not _ready_since(began):
                     time.sleep(0.1)
                     _say(said.read(), end="")
                     continue
