@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A unix socket's path may hold 107 bytes on Linux; Postgres adds "/.s.PGSQL.5432.lock" to the directory.
 LONGEST_SOCKET_DIRECTORY = 85
+# Their values hold passwords and keys: a complaint about one does not repeat it.
+_SECRET = {"DATABASE_URL", "BROKER_URL", "STORAGE_URL", "EASEL_SECRET_KEY"}
 
 
 class Environment(BaseSettings):
@@ -148,7 +150,8 @@ def read_environment() -> Environment:
         for problem in error.errors():
             name = str(problem["loc"][0])
             variable = name if name.isupper() else f"EASEL_{name.upper()}"
-            sys.stderr.write(f"{variable}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})\n")
+            given = "" if variable in _SECRET else f" (got {problem['input']!r})"
+            sys.stderr.write(f"{variable}: {problem['msg'].removeprefix('Value error, ')}{given}\n")
         raise SystemExit(2) from None
 
 

@@ -28,7 +28,8 @@ def main() -> int:
             return 1
         if supervisor.is_alive():
             psutil.Process(supervisor.pid).send_signal(signal.SIGTERM)
-        if processes.wait_until(lock.take, patience=15.0, step=0.05):
+        stopped = processes.wait_until(lock.take, patience=15.0, step=0.05)
+        if stopped and processes.wait_until(lambda: not supervisor.is_alive(), patience=5.0):
             print("Easel has stopped.")
             return 0
     print(f"Easel does not stop: process {supervisor.pid}. End it with kill -9; the next start tidies up.")

@@ -139,7 +139,7 @@ def test_down_stops_every_process_and_takes_the_ready_file_away(new_home: Path) 
 def test_ctrl_c_while_it_starts_leaves_no_process(new_home: Path) -> None:
     command = [sys.executable, "-m", "easel.embedded.up", "--port", str(free_port())]
     with subprocess.Popen(command, env=environment_of(new_home), stdout=subprocess.DEVNULL) as starting:
-        assert processes.wait_until(lambda: (new_home / "logs" / "prepare.log").exists(), patience=PATIENCE)
+        assert processes.wait_until((new_home / "logs" / "prepare.log").exists, patience=PATIENCE)
         everything = family(starting.pid)
         began = time.monotonic()
         starting.send_signal(signal.SIGINT)
