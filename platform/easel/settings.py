@@ -160,7 +160,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["easel.common.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "easel.common.http.answer_refusal",
     "URL_FORMAT_OVERRIDE": None,  # ?format= names an export, not a renderer
@@ -174,6 +174,7 @@ REST_KNOX = {
     "TOKEN_PREFIX": "easel_",
 }
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 -- the name of a model
+MIGRATION_MODULES = {"knox": None}  # its own migrations would make a second, unused table of tokens
 SPECTACULAR_SETTINGS = {
     "TITLE": "Easel",
     "DESCRIPTION": "Human rankings of generated images, and the fine-tuning that learns from them.",

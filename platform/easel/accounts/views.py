@@ -16,6 +16,7 @@ from easel.accounts.models import ApiToken, User
 class SignIn(auth_views.LoginView):
     """The sign-in page; ten wrong guesses from one address lock that name for that address for 15 minutes."""
 
+    http_method_names = ["get", "post", "head", "options"]
     template_name = "accounts/sign_in.html"
     redirect_authenticated_user = True
 

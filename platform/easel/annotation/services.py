@@ -15,6 +15,7 @@ from django.db import transaction
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Assignment, Item
+from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
 from easel.forms.definition import MAX_ANSWER_BYTES
@@ -232,8 +233,8 @@ def save_draft(assignment: Assignment, answers: Mapping[str, Any], version: int)
     `version` is the draft that the page started from. Raises StaleDraft, with the newer draft, when another tab or
     device has saved since; AssignmentFinished when the item was submitted or skipped.
     """
-    if len(json.dumps(answers)) > MAX_ANSWER_BYTES:
-        raise InvalidInput(f"The answers take more than {MAX_ANSWER_BYTES // 1024} kB; shorten the texts.")
+    if fault := fault_of(answers, MAX_ANSWER_BYTES):
+        raise InvalidInput(f"The draft {fault}.", fields={"answers": [fault]})
     mine = Assignment.objects.filter(pk=assignment.pk)
     unchanged = mine.filter(state=Assignment.State.OPEN, draft_version=version)
     if unchanged.update(draft=answers, draft_version=version + 1):

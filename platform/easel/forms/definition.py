@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from easel.common.documents import fault_of
 from easel.common.errors import InvalidInput
 from easel.forms.components import Answer, AnswerContext, AnswerError, Component, ImageGrid
 
@@ -64,8 +64,8 @@ class Definition(BaseModel):
 
         Raises InvalidAnswers that names every component whose answer is wrong, missing or unknown.
         """
-        if len(json.dumps(answers)) > MAX_ANSWER_BYTES:
-            raise InvalidAnswers(f"The answers take more than {MAX_ANSWER_BYTES // 1024} kB; shorten the texts.")
+        if fault := fault_of(answers, MAX_ANSWER_BYTES, zeros=True):
+            raise InvalidAnswers(f"The body of the answers {fault}.")
         context = AnswerContext(candidates=frozenset(candidates), answers=answers)
         known = {component.name: component for component in self.components if component.answers}
         problems: dict[str, list[str]] = {
@@ -91,8 +91,8 @@ class Definition(BaseModel):
 
 def parse_definition(data: Any) -> Definition:
     """Read a definition. Raises InvalidDefinition that names the component and what is wrong with it."""
-    if len(json.dumps(data)) > MAX_BYTES:
-        raise InvalidDefinition(f"The definition takes more than {MAX_BYTES // 1024} kB.")
+    if fault := fault_of(data, MAX_BYTES):
+        raise InvalidDefinition(f"The definition {fault}.")
     try:
         return Definition.model_validate(data)
     except ValidationError as error:

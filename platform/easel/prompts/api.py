@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -10,18 +9,22 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel.accounts.roles import Act
+from easel.common.documents import fault_of
 from easel.common.pagination import OldestFirst, page_of
+from easel.common.parsers import StrictJSONParser
 from easel.common.schema import documented
 from easel.projects.access import project_for
 from easel.prompts import services
 from easel.prompts.models import Prompt
 from easel.prompts.parsing import MAX_ROWS, Parsed, Rejected, Row, check_rows, parse_file
+
+MAX_METADATA_BYTES = 64 * 1024
 
 
 class PromptSerializer(serializers.ModelSerializer[Prompt]):
@@ -57,7 +60,7 @@ class AddedSerializer(serializers.Serializer[Any]):
 class ProjectPrompts(APIView):
     """A project's prompts."""
 
-    parser_classes = [JSONParser, MultiPartParser]
+    parser_classes = [StrictJSONParser, MultiPartParser]
 
     @documented("prompts_list", answers={200: PromptSerializer(many=True)})
     def get(self, request: Request, pk: UUID) -> Response:
@@ -114,8 +117,8 @@ def _parse_list(entries: list[Any]) -> Parsed:
             rows.append(Rejected(number, f"has an unknown key {sorted(unknown)[0]!r}; put it into metadata"))
         elif not isinstance(negative, str) or not isinstance(metadata, dict):
             rows.append(Rejected(number, "negative must be a text and metadata an object"))
-        elif "\\u0000" in json.dumps(metadata):
-            rows.append(Rejected(number, "metadata holds a zero character. Remove it."))
+        elif fault := fault_of(metadata, MAX_METADATA_BYTES):
+            rows.append(Rejected(number, f"metadata {fault}"))
         else:
             rows.append(Row(number, entry["text"].strip(), negative.strip(), metadata))
     return check_rows("prompts", rows)

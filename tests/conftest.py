@@ -1,0 +1,65 @@
+"""Fixtures of all tests. Nothing here touches the database unless a test asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from generation.storage import MODEL_PATH_VARIABLE
+from tests.cast import Cast, client_of, make_cast, make_model_folder
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    """Hash passwords quickly: the true hasher takes half a second on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def model_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of models with the model `painter` in it, where the registry looks."""
+    root = tmp_path / "models"
+    make_model_folder(root / "painter")
+    monkeypatch.setenv(MODEL_PATH_VARIABLE, str(root))
+    return root
+
+
+@pytest.fixture
+def storage_folder(tmp_path: Path, settings: Settings) -> Path:
+    """An empty storage of the test's own."""
+    folder = tmp_path / "storage"
+    settings.STORAGE_URL = folder.as_uri()
+    return folder
+
+
+@pytest.fixture
+def cast(db: None, model_folders: Path, storage_folder: Path) -> Cast:
+    """Everybody, in a transaction that is rolled back."""
+    return make_cast()
+
+
+@pytest.fixture
+def committed_cast(transactional_db: None, model_folders: Path, storage_folder: Path) -> Cast:
+    """Everybody, committed: for tests with several connections or processes."""
+    return make_cast()
+
+
+@pytest.fixture
+def alice(cast: Cast) -> APIClient:
+    """The owner's API client."""
+    return client_of(cast.alice)
+
+
+@pytest.fixture
+def bob(cast: Cast) -> APIClient:
+    """The annotator's API client."""
+    return client_of(cast.bob)
+
+
+@pytest.fixture
+def charlie(cast: Cast) -> APIClient:
+    """The stranger's API client."""
+    return client_of(cast.charlie)

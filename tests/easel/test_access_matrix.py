@@ -1,0 +1,258 @@
+"""Every address x every kind of caller. A route without a row here fails, and so does a row without a route.
+
+Each case is one real request in a savepoint of its own, so that none sees what another did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import override_settings
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+from easel.accounts.models import ApiToken
+from easel.accounts.services import create_token, create_user
+from easel.annotation.models import Assignment
+from easel.common import jobs
+from easel.images.models import Candidate, GenerationRequest
+from easel.projects.models import Invitation, Membership
+from easel.projects.services import invite
+from easel.prompts.models import PromptImport
+from easel.prompts.services import preview_import
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from generation.storage import MODEL_PATH_VARIABLE
+from generation.types import Failure
+from tests import cast as stage
+from tests.cast import Cast, make_cast
+
+CALLERS = ("anonymous", "annotator", "stranger", "admin", "foreign admin", "engineer")
+OPEN = (200,) * 6
+SIGNED_IN = (401, 200, 200, 200, 200, 200)
+INSPECT = (401, 403, 404, 200, 404, 200)
+PAGE_OF_INSPECTORS = (302, 403, 404, 200, 404, 200)
+PAGE_OF_MANAGERS = (302, 403, 404, 200, 404, 403)
+ACT_OF_MANAGERS = (302, 403, 404, 302, 404, 403)
+BOBS_OWN = (401, 200, 404, 404, 404, 404)
+
+# name: {method: the status for each of CALLERS}. Methods that are not named must answer 405. The assignments, and the
+# token of `delete_token`, are the annotator's own: not even an admin may have them.
+MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
+    "healthz": {"GET": OPEN},
+    "readyz": {"GET": OPEN},
+    "api:schema": {"GET": OPEN},
+    "api:me": {"GET": SIGNED_IN},
+    "api:templates": {"GET": SIGNED_IN},
+    "api:template_versions": {"GET": SIGNED_IN},
+    "api:models": {"GET": SIGNED_IN},
+    "api:projects": {"GET": SIGNED_IN, "POST": (401, 201, 201, 201, 201, 201)},
+    "api:project": {"GET": (401, 200, 404, 200, 404, 200)},
+    "api:prompts": {"GET": INSPECT, "POST": (401, 403, 404, 201, 404, 403)},
+    "api:generations": {"GET": INSPECT, "POST": (401, 403, 404, 202, 404, 202)},
+    "api:assignments": {"POST": (401, 201, 404, 201, 404, 403)},
+    "api:annotations": {"GET": INSPECT},
+    "api:progress": {"GET": (401, 200, 404, 200, 404, 403)},
+    "api:export": {"GET": INSPECT},
+    "api:generation": {"GET": INSPECT},
+    "api:generation_candidates": {"GET": INSPECT},
+    "api:generation_retries": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:assignment": {"GET": BOBS_OWN},
+    "api:assignment_annotation": {"PUT": (401, 201, 404, 404, 404, 404)},
+    "api:assignment_draft": {"PUT": BOBS_OWN},
+    "api:assignment_skip": {"POST": (401, 201, 404, 404, 404, 404)},
+    "api:assignment_heartbeat": {"PUT": BOBS_OWN},
+    "sign_in": {"GET": (200, 302, 302, 302, 302, 302), "POST": (200, 302, 302, 302, 302, 302)},
+    "sign_out": {"POST": (302,) * 6},
+    "account": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 200, 200, 200, 200, 200)},
+    "delete_token": {"POST": (302, 302, 404, 404, 404, 404)},
+    "projects": {"GET": (302, 200, 200, 200, 200, 200)},
+    "new_project": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 302, 302, 302, 302, 302)},
+    "overview": {"GET": (302, 302, 404, 200, 404, 200)},
+    "rank": {"GET": (302, 200, 404, 200, 404, 403)},
+    "prompts": {"GET": PAGE_OF_INSPECTORS},
+    "new_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "prompt_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "generations": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
+    "gallery": {"GET": PAGE_OF_INSPECTORS},
+    "annotations": {"GET": PAGE_OF_INSPECTORS},
+    "export": {"GET": PAGE_OF_INSPECTORS},
+    "people": {"GET": PAGE_OF_MANAGERS, "POST": PAGE_OF_MANAGERS},
+    "member_role": {"POST": ACT_OF_MANAGERS},
+    "remove_member": {"POST": ACT_OF_MANAGERS},
+    "withdraw_invitation": {"POST": ACT_OF_MANAGERS},
+    "project_settings": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "invitation": {"GET": OPEN, "POST": (200, 302, 302, 302, 302, 302)},
+    "retry_generation": {"POST": (302, 403, 404, 302, 404, 302)},
+    "image": {"GET": (302, 200, 404, 200, 404, 200)},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """One of everything that an address can name, and a client for every kind of caller."""
+
+    cast: Cast
+    request: GenerationRequest
+    candidate: Candidate
+    assignment: Assignment
+    preview: PromptImport
+    invitation: Invitation
+    secret: str
+    member: Membership
+    token: ApiToken
+    with_token: dict[str, APIClient]
+    with_session: dict[str, APIClient]
+
+
+@pytest.fixture(scope="module")
+def world(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """One world for all cases: each is rolled back by itself, and the world after the last."""
+    root = tmp_path_factory.mktemp("matrix")
+    stage.make_model_folder(root / "models" / "painter")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        override_settings(STORAGE_URL=(root / "storage").as_uri(), CHUNK_IMAGES=4),
+        django_db_blocker.unblock(),
+        transaction.atomic(),
+    ):
+        patch.setenv(MODEL_PATH_VARIABLE, str(root / "models"))
+        yield make_world(make_cast())
+        transaction.set_rollback(True)
+
+
+def make_world(cast: Cast) -> World:
+    """Two items, one of them leased to bob; a generation request with a dead part; an import; an invitation."""
+    stage.make_items(cast, 2)
+    request = stage.generate(cast, stage.make_prompts(cast.project, "a broken icon"))
+    failure = Failure(lease=stage.claim().lease, code="bad_model", reason="It has no weights.", retryable=False)
+    jobs.fail(failure, timezone.now())
+    invitation, secret = invite(cast.project, "annotator", cast.alice, "owner", timezone.now(), days=7, max_uses=9)
+    people = {
+        "anonymous": None,
+        "annotator": cast.bob,
+        "stranger": create_user("frank", None),
+        "admin": cast.erin,
+        "foreign admin": cast.charlie,
+        "engineer": cast.dave,
+    }
+    return World(
+        cast=cast,
+        request=request,
+        candidate=Candidate.objects.of_project(cast.project)[0],
+        assignment=stage.lease(cast.project, cast.bob),
+        preview=preview_import(cast.project, "more.txt", b"one more icon", cast.erin, timezone.now()),
+        invitation=invitation,
+        secret=secret,
+        member=Membership.objects.get(project=cast.project, user=cast.dave),
+        token=create_token(cast.bob, "script")[0],
+        with_token={name: stage.client_of(user) for name, user in people.items()},
+        with_session={name: stage.browser_of(user) if user else APIClient() for name, user in people.items()},
+    )
+
+
+def arguments(name: str, world: World) -> list[Any]:
+    """Return what an address of that name names."""
+    plain = name.removeprefix("api:")
+    project = world.cast.project.pk
+    if plain == "template_versions":
+        return [world.cast.project.template_version.template_id]
+    if plain in {"generation", "generation_candidates", "generation_retries", "retry_generation"}:
+        return [world.request.pk]
+    if plain.startswith("assignment_") or plain == "assignment":
+        return [world.assignment.pk]
+    return {
+        "delete_token": [world.token.token_key],
+        "prompt_import": [project, world.preview.pk],
+        "member_role": [project, world.member.pk],
+        "remove_member": [project, world.member.pk],
+        "withdraw_invitation": [project, world.invitation.pk],
+        "invitation": [world.secret],
+        "image": [world.candidate.pk],
+    }.get(plain, [project] if "projects/<uuid:pk>/" in routes()[name] else [])
+
+
+def body(name: str, method: str, world: World) -> dict[str, Any]:
+    """Return a body that somebody who may do it succeeds with."""
+    if method not in {"POST", "PUT"}:
+        return {}
+    bodies: dict[str, dict[str, Any]] = {
+        "api:projects": {"name": "Mine", "template": stage.TEMPLATE},
+        "api:prompts": {"prompts": ["an icon of a pear"]},
+        "api:generations": {"model": "Painter"},
+        "api:assignment_annotation": {"answers": stage.answers_for(world.assignment), "active_ms": 900},
+        "api:assignment_draft": {"answers": {}, "version": 0},
+        "api:assignment_skip": {"reason": "unsure"},
+        "sign_in": {"username": "bob", "password": "wrong"},
+        "account": {"name": "laptop"},
+        "new_project": {
+            "name": "Mine",
+            "template": world.cast.project.template_version.template_id,
+            "overlap": 1,
+        },
+        "new_import": {"text": "a pear\nan apple"},
+        "generations": {"model": world.cast.model.pk, "images_per_prompt": 2},
+        "people": {"role": "annotator", "days": 7, "max_uses": 1},
+        "member_role": {"role": "annotator"},
+        "project_settings": {"name": "Icons", "guidelines": "Be kind."},
+    }
+    return bodies.get(name, {})
+
+
+@cache
+def routes() -> dict[str, str]:
+    """Return every address of the URLconf by its name."""
+    return dict(_walk(get_resolver().url_patterns))
+
+
+def _walk(patterns: list[URLPattern | URLResolver], route: str = "", namespace: str = "") -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        here = route + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, here, f"{namespace}{pattern.namespace}:")
+        else:
+            yield f"{namespace}{pattern.name}", here
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert set(routes()) == set(MATRIX)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", sorted(MATRIX))
+def test_everybody_gets_what_the_matrix_says(name: str, world: World) -> None:
+    clients = world.with_token if name.startswith("api:") else world.with_session
+    address = reverse(name, args=arguments(name, world))
+    found = {
+        method: tuple(status(clients[caller], method, address, body(name, method, world)) for caller in CALLERS)
+        for method in MATRIX[name]
+    }
+    assert found == MATRIX[name]
+    caller = "anonymous" if name == "sign_in" else "admin"  # who is signed in is led away from there at once
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - set(MATRIX[name]):
+        assert status(clients[caller], method, address, {}) == 405, method
+
+
+def status(client: APIClient, method: str, address: str, data: dict[str, Any]) -> int:
+    """Send one request and take back what it did, to the client too: signing out loses its cookies."""
+    cookies = deepcopy(client.cookies)
+    kind = "json" if address.startswith("/api/") else "multipart"
+    with transaction.atomic():
+        response = client.generic(method, address, **_encoded(client, data, kind))
+        getattr(response, "getvalue", bytes)()  # a stream is read to its end
+        transaction.set_rollback(True)
+    client.cookies = cookies
+    return int(response.status_code)
+
+
+def _encoded(client: APIClient, data: dict[str, Any], kind: str) -> dict[str, Any]:
+    content, content_type = client._encode_data(data, format=kind)  # type: ignore[attr-defined]
+    return {"data": content, "content_type": content_type}
