@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 from generation.types import ModelReference
 
 MODEL_PATH_VARIABLE = "EASEL_MODEL_PATH"
-_KEY = re.compile(r"^[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,5}$")
+_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,5}")
 
 
 class StorageError(Exception):
@@ -83,7 +83,7 @@ class Storage:
 
     def open(self, key: str) -> IO[bytes]:
         """Open a stored file for reading. Raises StorageError when the key is malformed or the file is missing."""
-        if not _KEY.match(key):
+        if not _KEY.fullmatch(key):
             raise StorageError(f"{key!r} is no storage key")
         try:
             return cast("IO[bytes]", self._fs.open(f"{self._root}/{key}", "rb"))
@@ -99,7 +99,7 @@ class Storage:
         """Yield the key of every whole file, in no particular order."""
         for path in self._fs.find(self._root):
             key = str(path)[len(self._root) :].lstrip("/")
-            if _KEY.match(key):
+            if _KEY.fullmatch(key):
                 yield key
 
 
