@@ -13,6 +13,7 @@ from easel.accounts.models import User
 from easel.annotation.models import Annotation, Item
 from easel.images.models import Candidate
 from easel.projects.models import Project
+from easel.prompts.models import Prompt
 
 
 class Median(Aggregate):
@@ -46,6 +47,8 @@ class Overview:
     """A project's figures."""
 
     prompts: int
+    prompts_bare: int
+    """Prompts that no image was made of."""
     images: int
     items: int
     items_done: int
@@ -54,6 +57,11 @@ class Overview:
     """Who did how much: username, kind, annotations, median_ms, last."""
     days: list[dict[str, Any]]
     """Annotations of each of the last 14 days: day, n."""
+
+    @property
+    def items_left(self) -> int:
+        """Items that still need somebody."""
+        return self.items - self.items_done
 
     @property
     def most_a_day(self) -> int:
@@ -93,6 +101,7 @@ def overview_of(project: Project, at: datetime) -> Overview:
     ]
     return Overview(
         prompts=project.prompts.count(),
+        prompts_bare=Prompt.objects.of_project(project).bare().count(),
         images=Candidate.objects.filter(request__project=project).count(),
         items=project.items.count(),
         items_done=project.items.filter(state=Item.State.DONE).count(),

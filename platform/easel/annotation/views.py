@@ -40,6 +40,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
         "project": project,
         "figures": figures,
         "requests": requests,
+        "newest": Candidate.objects.of_project(project)[:5],
         "live": live,
         "next_step": next_step(figures, live=live),
         "may_rank": may(project.role, Act.RANK),

@@ -75,7 +75,7 @@ def retry_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Give the failed parts of a request new attempts."""
     found = generation_for(request.user, pk, Act.GENERATE)
     retried = services.retry_failed(found, timezone.now())
-    messages.success(request, f"{retried} failed parts are tried again.")
+    messages.success(request, f"{retried} failed {'part is' if retried == 1 else 'parts are'} tried again.")
     return redirect("generations", found.project_id)
 
 

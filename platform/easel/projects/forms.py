@@ -15,7 +15,13 @@ class NewProjectForm(forms.Form):
     template = forms.ModelChoiceField(
         queryset=Template.objects.all(), empty_label=None, help_text="What annotators fill in."
     )
-    overlap = forms.IntegerField(min_value=1, max_value=50, initial=1, help_text="How many annotators rank each item.")
+    overlap = forms.IntegerField(
+        min_value=1,
+        max_value=50,
+        initial=1,
+        label="People an item",
+        help_text="How many annotators rank each prompt's images. More people: steadier results, more work.",
+    )
 
 
 class SettingsForm(forms.Form):

@@ -22,6 +22,10 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         """A project's prompts in the order in which they came."""
         return self.filter(project=project).order_by("id")
 
+    def bare(self) -> PromptQuerySet:
+        """Those that no image was made of."""
+        return self.filter(candidates=None)
+
     def chosen(self, project: Project, ids: Collection[UUID] | None) -> list[Prompt]:
         """The project's prompts of these ids, or all of them. Raises InvalidInput that names an id it does not have."""
         if ids is None:

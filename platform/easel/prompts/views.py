@@ -77,7 +77,7 @@ def prompt_import(request: HttpRequest, pk: UUID, import_pk: UUID) -> HttpRespon
     preview = import_for(project, import_pk)
     if request.method == "POST":
         created, _ = services.confirm_import(project, preview.pk, timezone.now())
-        messages.success(request, f"{len(created)} prompts are imported.")
+        messages.success(request, f"{len(created):,} {'prompt is' if len(created) == 1 else 'prompts are'} imported.")
         return redirect("prompts", project.pk)
     context = {
         "project": project,

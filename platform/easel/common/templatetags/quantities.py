@@ -12,11 +12,11 @@ register = template.Library()
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Write a number of seconds: "12.4 s", "1 min 30 s", "2 h 5 min"; a dash for None."""
+    """Write a number of seconds: "13 s", "1 min 30 s", "2 h 5 min"; a dash for None."""
     if seconds is None:
         return "–"
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f} s" if seconds < 20 else f"{seconds:.0f} s"
+    if round(seconds) < 60:
+        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -26,7 +26,9 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def milliseconds(value: float | None) -> str:
-    """Write a number of milliseconds as `duration` does."""
+    """Write a number of milliseconds as `duration` does, and below a minute with its tenths: "12.4 s"."""
+    if value is not None and value < 59_950:
+        return f"{value / 1000:.1f} s"
     return duration(None if value is None else value / 1000)
 
 
