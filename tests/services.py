@@ -44,15 +44,10 @@ elif _BROKER in os.environ:
     os.environ["BROKER_URL"] = f"{os.environ[_BROKER]}?virtual_host={int(_WORKER.removeprefix('gw')) + 1}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start the services, in the process that controls the run only, and before xdist starts its workers."""
-    if _WORKER is not None or session.config.option.collectonly:
-        return
+def start(*, durable: bool) -> None:
+    """Start what the environment does not name. Raises NotStartedError."""
     from easel.env import environment
 
-    # Without fsync the unit tests are quicker. Runs that kill processes get the durable server that users have.
-    durable = "not processes" not in session.config.option.markexpr
     services: list[Postgres | Valkey] = []
     if not environment.database_url:
         password = environment.embedded_secrets["database_password"]
@@ -61,14 +56,28 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         services.append(Valkey(environment.home, environment.sockets))
         os.environ[_BROKER] = environment.broker
     for service in services:
-        try:
-            service.start()
-        except NotStartedError as error:
-            pytest.exit(str(error), returncode=1)
+        service.start()
         _running.append(service)
+
+
+def stop() -> None:
+    """Stop what was started."""
+    while _running:
+        _running.pop().stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the services, in the process that controls the run only, and before xdist starts its workers."""
+    if _WORKER is not None or session.config.option.collectonly:
+        return
+    try:
+        # Without fsync the unit tests are quicker. Runs that kill processes get the durable server that users have.
+        start(durable="not processes" not in session.config.option.markexpr)
+    except NotStartedError as error:
+        pytest.exit(str(error), returncode=1)
 
 
 def pytest_unconfigure() -> None:
     """Stop the services, after Ctrl-C too. After a kill -9 the kernel stops them, on Linux."""
-    while _running:
-        _running.pop().stop()
+    stop()

@@ -16,12 +16,13 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NO_TESTS = 5  # pytest's exit code when it ran none
-PYTEST = ["pytest"]
+PYTEST = ["-m", "pytest"]
 STAGES = {
-    "format": ["ruff", "format", "--check", ".", "run"],
-    "lint": ["ruff", "check", ".", "run"],
-    "types": ["mypy"],
-    "imports": ["importlinter.cli"],
+    "format": ["-m", "ruff", "format", "--check", ".", "run"],
+    "lint": ["-m", "ruff", "check", ".", "run"],
+    "types": ["-m", "mypy"],
+    "imports": ["-c", "import importlinter.cli as cli; cli.lint_imports_command()"],
+    "migrations": ["-m", "tests.migrations"],
     "unit tests": [*PYTEST, "-n", "2", "-m", "not browser and not processes"],
     "browser and process tests": [*PYTEST, "-m", "browser or processes"],
 }
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
         if name.startswith("browser") and not browser:
             command = [*PYTEST, "-m", "processes and not browser"]  # noqa: PLW2901
         began = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        code = subprocess.run([sys.executable, *command], check=False).returncode
         results.append((name, code, time.monotonic() - began))
         if code == NO_TESTS and "pytest" in command:
             print("pytest ran no test: that is a failure.")
