@@ -1,0 +1,1 @@
+"""Measurements, started by hand: each prints figures and takes --json FILE."""
