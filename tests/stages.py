@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,10 @@ def main(arguments: list[str]) -> int:
         print("No browser: set CHROMIUM to a Chromium or Chrome, or install one. In CI that is a failure.")
         return 1
     if arguments:
-        return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+        os.execv(sys.executable, [sys.executable, *PYTEST, *arguments])
+    interrupted = []
+    # Ctrl-C reaches the running stage by itself; it is given the time to stop its services.
+    signal.signal(signal.SIGINT, lambda number, frame: interrupted.append(number))
     results = []
     for name, command in STAGES.items():
         print(f"\n== {name}", flush=True)
@@ -49,7 +53,7 @@ def main(arguments: list[str]) -> int:
         results.append((name, code, time.monotonic() - began))
         if code == NO_TESTS and "pytest" in command:
             print("pytest ran no test: that is a failure.")
-        if code < 0 or code == 130:  # Ctrl-C
+        if interrupted:
             break
     print()
     for name, code, seconds in results:
