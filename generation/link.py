@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 QUEUE = "web"
 _AWAY: tuple[type[Exception], ...] = (OperationalError, RedisError, OSError)
 """What client libraries raise while the broker cannot be reached."""
+_AWAY_FROM_REPLIES: tuple[type[Exception], ...] = (*_AWAY, RuntimeError)
+"""Celery wraps it once more where the connection for replies cannot be renewed; a later claim renews it."""
 
 
 class PlatformUnreachableError(Exception):
@@ -69,8 +71,8 @@ class CeleryLink:
         except ReplyTimeoutError:
             log.warning("the platform did not answer a claim within %g s", self._claim_seconds)
             return None
-        except _AWAY as error:
-            log.warning("the broker is away: %s", error)
+        except _AWAY_FROM_REPLIES as error:
+            log.warning("the broker is away: %s", " ".join(str(error).split()))
             return None
         if state != "SUCCESS":
             log.error("the platform could not handle a claim: %s: %s", state, answer)
