@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from easel.env import REPOSITORY
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -63,3 +66,22 @@ def bob(cast: Cast) -> APIClient:
 def charlie(cast: Cast) -> APIClient:
     """The stranger's API client."""
     return client_of(cast.charlie)
+
+
+@pytest.fixture
+def environment_of_tests(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """The environment in which a process of its own sees the database, broker, storage and models of the test."""
+    database = settings.DATABASES["default"]
+    user = f"{quote(database['USER'])}:{quote(database['PASSWORD'])}@" if database["USER"] else ""
+    host = quote(str(database["HOST"]), safe="")
+    port = f"&port={database['PORT']}" if database["PORT"] else ""
+    return {
+        **os.environ,
+        "DATABASE_URL": f"postgresql://{user}/{database['NAME']}?host={host}{port}",
+        "BROKER_URL": settings.CELERY_BROKER_URL,
+        "STORAGE_URL": settings.STORAGE_URL,
+        "EASEL_HOME": str(tmp_path / "home"),
+        "EASEL_SECRET_KEY": settings.SECRET_KEY,
+        "DJANGO_SETTINGS_MODULE": "easel.settings",
+        "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
+    }

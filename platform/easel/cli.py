@@ -168,19 +168,26 @@ def export(project_pk: UUID, format_: str, out: Path | None, include_simulated: 
 @click.option("--create", is_flag=True, help="Make the account if there is none, and the membership.")
 @click.option("--project", "project_pk", type=click.UUID, help="With --create: the project to join.")
 @click.option(
-    "--role", type=click.Choice([role.value for role in Role]), default=Role.ANNOTATOR.value, show_default=True
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    help="With --create: the role in it; a new member is an annotator, an old one keeps the role if this is left out.",
 )
 @click.option("--simulated", is_flag=True, help="With --create: a simulated annotator, left out of exports by default.")
 @json_option
-def token(username: str, create: bool, project_pk: UUID | None, role: str, simulated: bool, as_json: bool) -> None:
+def token(
+    username: str, create: bool, project_pk: UUID | None, role: str | None, simulated: bool, as_json: bool
+) -> None:
     """Print a new API token of USERNAME; it is shown this once."""
+    if not create and (project_pk or role or simulated):
+        raise click.UsageError("--project, --role and --simulated go with --create")
     user = User.objects.filter(username=username).first()
     if user is None and not create:
         raise NotFound(f"account {username!r} (--create makes it)")
+    project = _project(project_pk) if project_pk else None
     if user is None:
         user = create_user(username, None, kind=User.Kind.SIMULATED if simulated else User.Kind.HUMAN)
-    if project_pk is not None:
-        add_member(_project(project_pk), user, role, timezone.now())
+    if project is not None and (role is not None or not Membership.objects.filter(project=project, user=user).exists()):
+        add_member(project, user, role or Role.ANNOTATOR, timezone.now())
     _, key = create_token(user, "command line")
     _print(as_json, {"username": username, "token": key}, key)
 

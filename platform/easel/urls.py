@@ -54,7 +54,7 @@ urlpatterns = [
     path("sign-in/", accounts.SignIn.as_view(), name="sign_in"),
     path("sign-out/", accounts.SignOut.as_view(), name="sign_out"),
     path("account/", accounts.account, name="account"),
-    path("account/tokens/<str:token_key>/delete/", accounts.delete_token, name="delete_token"),
+    path("account/tokens/<slug:token_key>/delete/", accounts.delete_token, name="delete_token"),
     path("", projects.project_list, name="projects"),
     path("projects/new/", projects.new_project, name="new_project"),
     path("projects/<uuid:pk>/", annotation.overview, name="overview"),
@@ -75,7 +75,7 @@ urlpatterns = [
         name="withdraw_invitation",
     ),
     path("projects/<uuid:pk>/settings/", projects.project_settings, name="project_settings"),
-    path("invitations/<str:secret>/", projects.invitation, name="invitation"),
+    path("invitations/<slug:secret>/", projects.invitation, name="invitation"),
     path("generations/<uuid:pk>/retry/", images.retry_generation, name="retry_generation"),
     path("images/<uuid:pk>/", images.image, name="image"),
 ]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from easel.accounts.models import ApiToken, User
 from easel.common.errors import InvalidInput, NotFound
@@ -30,7 +30,12 @@ def create_user(username: str, password: str | None, *, kind: str = User.Kind.HU
         else:
             fields = {"password": list(error.messages)}
         raise InvalidInput(" ".join(message for part in fields.values() for message in part), fields=fields) from error
-    user.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError as error:  # somebody took the name between the check and the insert
+        taken = "A user with that username already exists."
+        raise InvalidInput(taken, fields={"username": [taken]}) from error
     return user
 
 

@@ -35,10 +35,13 @@ def change_project(project: Project, *, name: str, guidelines: str) -> None:
 
 @transaction.atomic
 def add_member(project: Project, user: User, role: str, at: datetime) -> Membership:
-    """Give a user a role; a member keeps the membership and gets the new role."""
-    member, _ = Membership.objects.update_or_create(
-        project=project, user=user, defaults={"role": role}, create_defaults={"role": role, "created_at": at}
+    """Give a user a role; a member keeps the membership and gets the new role. Raises Conflict for the last owner."""
+    member, is_new = Membership.objects.get_or_create(
+        project=project, user=user, defaults={"role": role, "created_at": at}
     )
+    if not is_new:
+        change_role(member, role, by_role=Role.OWNER)
+        member.refresh_from_db()
     return member
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -135,16 +136,21 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     user = request.user if isinstance(request.user, User) else None
     if request.method == "POST":
         try:
-            if user is None and form.is_valid():
-                user = create_user(form.cleaned_data["username"], form.cleaned_data["password"])
-                login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+            with transaction.atomic():  # somebody who comes too late leaves no account behind
+                if user is None and form.is_valid():
+                    user = create_user(form.cleaned_data["username"], form.cleaned_data["password"])
+                project = services.accept_invitation(secret, user, timezone.now()) if user else None
         except InvalidInput as refusal:
+            if not refusal.fields:
+                raise
             for name, problems in refusal.fields.items():
                 form.add_error(name if name in form.fields else None, problems)
-        if user is not None:
-            project = services.accept_invitation(secret, user, timezone.now())
-            messages.success(request, f"Welcome to {project.name}.")
-            return redirect("overview", project.pk)
+        else:
+            if user is not None and project is not None:
+                if request.user != user:
+                    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+                messages.success(request, f"Welcome to {project.name}.")
+                return redirect("overview", project.pk)
     return render(
         request, "projects/invitation.html", {"invitation": found, "form": form, "sign_in_next": request.path}
     )

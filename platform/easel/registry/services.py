@@ -42,8 +42,11 @@ def register_folder(name: str, folder: str, licence: str, at: datetime) -> Model
     if known is not None:
         return known
     older = ModelVersion.objects.filter(location=location).count()
+    name = name if not older else f"{name} {older + 1}"
+    if ModelVersion.objects.filter(name=name).exists():
+        raise BrokenModel(f"There is another model named {name!r}. Register {path} under another name.")
     return ModelVersion.objects.create(
-        name=name if not older else f"{name} {older + 1}",
+        name=name,
         family=family,
         location=location,
         sha256=digest,

@@ -14,11 +14,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from easel.accounts.roles import Act
-from easel.common.errors import InvalidInput
+from easel.common.errors import InvalidInput, StorageUnavailable
 from easel.common.schema import documented
 from easel.projects.access import project_for
 from easel.projects.models import Project
 from easel.snapshots import exports
+from generation.storage import StorageError
 
 FORMATS = {
     "jsonl": "Easel JSONL: every annotation, one a line",
@@ -39,7 +40,10 @@ def export_response(project: Project, format_: str, *, include_simulated: bool) 
         # Parquet ends with its index, so it is written to a file first: unnamed, gone with the answer even after
         # a kill.
         file = tempfile.TemporaryFile()  # noqa: SIM115 -- the response closes it
-        exports.write_trl(project, file, include_simulated=include_simulated)
+        try:
+            exports.write_trl(project, file, include_simulated=include_simulated)
+        except StorageError as error:
+            raise StorageUnavailable(str(error)) from error
         file.seek(0)
         return FileResponse(
             file, as_attachment=True, filename=f"{name}.parquet", content_type="application/vnd.apache.parquet"
@@ -59,7 +63,7 @@ class ProjectExport(APIView):
             (200, "application/x-ndjson"): OpenApiTypes.BINARY,
             (200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY,
         },
-        errors=(400,),
+        errors=(400, 503),
         parameters=[
             OpenApiParameter("format", str, enum=list(FORMATS), default="jsonl", description="The file's format."),
             OpenApiParameter("include_simulated", bool, default=False, description="With simulated annotators."),
