@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+from easel.embedded import processes
 from easel.embedded.postgres import Postgres
+from easel.embedded.processes import Identity
 from easel.embedded.valkey import Valkey
 from easel.env import Environment
 
@@ -73,7 +78,12 @@ def server_of(home: Path, password: str = PASSWORD) -> Postgres:
 
 
 def remove(home: Path) -> None:
-    """Remove a home, and the folder outside it that its Postgres may have needed."""
+    """Remove a home, and the folder outside it of its Postgres. After a failed test, stop it first."""
+    with suppress(FileNotFoundError):
+        left = Identity.from_record(json.loads((home / "up.json").read_text())["supervisor"])
+        if left.is_alive():
+            processes.kill([psutil.Process(left.pid)])
+            processes.wait_until(lambda: server_of(home).running() is None, patience=5)
     outside = home / "postgres"
     if outside.is_symlink():
         shutil.rmtree(outside.resolve())

@@ -16,6 +16,8 @@ from easel.env import REPOSITORY
 from tests.easel.embedded.conftest import PASSWORD
 
 OPERATOR = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "EASEL_SECRET_KEY", "EASEL_TEST_BROKER")
+# As ./run does: uncompiled, every process of every test would take seconds longer.
+SLOW = ("PYTHONDONTWRITEBYTECODE",)
 
 
 def connect(server: Postgres, *, user: str = "easel", password: str = PASSWORD) -> psycopg.Connection:
@@ -25,7 +27,7 @@ def connect(server: Postgres, *, user: str = "easel", password: str = PASSWORD) 
 
 def environment_of(home: Path, **variables: str) -> dict[str, str]:
     """The environment of an operator who has set nothing but home."""
-    kept = {name: value for name, value in os.environ.items() if name not in OPERATOR}
+    kept = {name: value for name, value in os.environ.items() if name not in OPERATOR + SLOW}
     return {
         **kept,
         "EASEL_HOME": str(home),
@@ -61,7 +63,15 @@ def living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
+def has(process: psutil.Process, word: str) -> bool:
+    """Whether a process that lives has a word as an argument."""
+    try:
+        return word in process.cmdline()
+    except psutil.Error:  # it has ended meanwhile
+        return False
+
+
 def called(processes: Iterable[psutil.Process], word: str) -> psutil.Process:
     """The one process among them that has a word as an argument."""
-    (found,) = [process for process in living(processes) if word in process.cmdline()]
+    (found,) = [process for process in living(processes) if has(process, word)]
     return found

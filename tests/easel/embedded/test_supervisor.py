@@ -16,7 +16,7 @@ from easel.embedded.supervisor import Attempts, Supervisor, cut
 from easel.env import REPOSITORY
 
 from tests.easel.embedded.conftest import server_of
-from tests.easel.embedded.probes import called, connect, family, living, start_standin
+from tests.easel.embedded.probes import called, connect, family, has, living, start_standin
 
 with_processes = pytest.mark.processes
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
@@ -40,7 +40,7 @@ def test_a_polite_signal_stops_everything_within_five_seconds(home: Path, number
 @on_linux
 def test_a_killed_supervisor_takes_its_children_with_it_and_the_next_start_ends_the_rest(home: Path) -> None:
     supervisor = start_standin(home, "stubborn", "parent")
-    assert processes.wait_until(lambda: any("grandchild" in each.cmdline() for each in family(supervisor.pid)), 10)
+    assert processes.wait_until(lambda: any(has(each, "grandchild") for each in family(supervisor.pid)), 10)
     everything = family(supervisor.pid)
     grandchild = called(everything, "grandchild")
     supervisor.kill()
@@ -60,7 +60,7 @@ def test_a_killed_child_is_started_again_at_once(home: Path) -> None:
     first = called(family(supervisor.pid), "obedient")
     first.kill()
     assert processes.wait_until(
-        lambda: any("obedient" in process.cmdline() for process in living(family(supervisor.pid)) if process != first),
+        lambda: any(has(process, "obedient") for process in family(supervisor.pid) if process != first),
         patience=3,
     )
     assert supervisor.stdout is not None

@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from easel.embedded import processes
 from easel.embedded.accounts import Account, may_enter
-from easel.env import REPOSITORY
+from easel.env import REPOSITORY, environment
 
 from tests.easel.embedded.conftest import make_home, remove
-from tests.easel.embedded.probes import called, environment_of, family, living
+from tests.easel.embedded.probes import called, environment_of, family, has, living
 
 pytestmark = pytest.mark.processes
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user or mount a small disk")
@@ -119,10 +120,10 @@ def test_the_render_worker_has_neither_the_database_nor_the_secret_key(up: Path)
 )
 def test_each_process_that_is_killed_comes_back(up: Path, word: str) -> None:
     supervisor = supervisor_of(up)
-    first = next(child for child in living(supervisor.children()) if word in child.cmdline())
+    first = next(child for child in supervisor.children() if has(child, word))
     first.kill()
     assert processes.wait_until(
-        lambda: any(word in child.cmdline() for child in living(supervisor.children()) if child != first), patience=20
+        lambda: any(has(child, word) for child in supervisor.children() if child != first), patience=20
     )
     assert processes.wait_until(lambda: answers(str(ready(up)["url"]), "/readyz") == 200, patience=PATIENCE)
 
@@ -172,6 +173,18 @@ def test_a_wrong_broker_is_refused_in_one_line_without_its_password(new_home: Pa
     assert "hush-hush" not in done.stdout + done.stderr
 
 
+def test_services_that_the_environment_names_are_used_and_none_is_started(new_home: Path) -> None:
+    named = {"DATABASE_URL": environment.database, "BROKER_URL": f"{environment.broker}?virtual_host=63"}
+    done = easel("up", new_home, "--detach", "--port", str(free_port()), **named)
+    assert done.returncode == 0, done.stdout + done.stderr
+    programs = {child.name() for child in living(family(supervisor_of(new_home).pid))}
+    assert not programs & {"postgres", "valkey-server"}
+    assert answers(str(ready(new_home)["url"]), "/readyz") == 200
+    assert easel("down", new_home).returncode == 0
+    with psycopg.connect(environment.database) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,), "down stopped a service that it had not started"
+
+
 @as_root
 def test_a_full_disk_is_refused_in_one_line(new_home: Path) -> None:
     mounted = subprocess.run(
@@ -212,12 +225,12 @@ def test_an_ordinary_user_starts_and_stops_it_all_the_same(new_home: Path) -> No
         pytest.skip(f"the user nobody cannot read {closed[0]} in this checkout")
     os.chown(new_home, account.uid, account.gid)
     paths = os.pathsep.join(map(str, [REPOSITORY / "platform", REPOSITORY, packages]))
-    environment = environment_of(new_home, HOME=str(new_home)) | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = environment_of(new_home, HOME=str(new_home)) | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [python, "-m", f"easel.embedded.{command}", *arguments],
-            env=environment,
+            env=variables,
             user=account.uid,
             group=account.gid,
             extra_groups=[],
