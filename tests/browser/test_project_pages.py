@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
 from django.utils import timezone
 from easel.accounts.models import ApiToken, User
 from easel.accounts.roles import Role
@@ -382,6 +383,18 @@ def test_an_engineer_sees_the_project_but_is_not_offered_to_change_it(busy: Cast
     expect(page.get_by_role("link", name="Rank images")).to_have_count(0)
 
 
+def test_a_guesser_is_told_to_wait(cast: Cast, window: Windows) -> None:
+    create_user("frida", PASSWORD)
+    for _ in range(9):
+        Client().post("/sign-in/", {"username": "frida", "password": "a guess"})
+    page = window(None, width=390, height=844).open("/sign-in/")
+    page.get_by_label("User name").fill("frida")
+    page.get_by_label("Password").fill("another guess")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("it is locked for this address for 15 min")).to_be_visible()
+    assert not faults(page, 390)
+
+
 def pages_of(cast: Cast) -> dict[str, tuple[User | None, str]]:
     """Every page: who looks at it, and its address."""
     project = cast.project
@@ -421,6 +434,8 @@ def test_every_page_is_clean_for_axe_and_the_console_and_fits_its_width(
 
     def look(page: Page, name: str, *, whole: bool = True) -> None:
         problems.extend(f"{name}: {line}" for line in faults(page, width))
+        if name in {"gallery", "annotations"}:  # their images are fetched as they come into view
+            page.wait_for_load_state("networkidle")
         page.screenshot(path=ARTIFACTS / f"page-{name}-{size}-{theme}.png", full_page=whole)
 
     for name, (user, path) in pages_of(busy).items():
@@ -451,7 +466,7 @@ def test_every_page_is_clean_for_axe_and_the_console_and_fits_its_width(
 
 def faults(page: Page, width: int) -> list[str]:
     """What axe finds on a page, and whether it is wider than the window."""
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("[...document.images].every((image) => image.complete || image.loading === 'lazy')")
     violations = Axe().run(page).response["violations"]
     found = [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in violations for node in one["nodes"]]
     if page.evaluate("document.documentElement.scrollWidth") > width:

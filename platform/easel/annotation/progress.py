@@ -69,14 +69,16 @@ class Overview:
         return max([1, *(int(day["n"]) for day in self.days)])
 
 
-def next_step(figures: Overview, *, live: bool) -> str:
-    """Return what a project needs next: prompts, images, rankings, export; `wait`: images are on their way."""
+def next_step(figures: Overview, *, live: bool, failed: bool) -> str:
+    """Return what a project needs next: prompts, images, retry, rankings, export; `wait`: images are on their way."""
     if not figures.prompts:
         return "prompts"
     if figures.items > figures.items_done:
         return "rankings"
     if live:
         return "wait"
+    if failed:
+        return "retry"
     return "export" if figures.items else "images"
 
 

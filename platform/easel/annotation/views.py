@@ -42,7 +42,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
         "requests": requests,
         "newest": Candidate.objects.of_project(project)[:5],
         "live": live,
-        "next_step": next_step(figures, live=live),
+        "next_step": next_step(figures, live=live, failed=any(one.failed for one in requests)),
         "may_rank": may(project.role, Act.RANK),
         "may_manage": may(project.role, Act.MANAGE),
         "may_generate": may(project.role, Act.GENERATE),
@@ -100,7 +100,7 @@ def annotation_list(request: HttpRequest, pk: UUID) -> HttpResponse:
         groups = [[by_id[one] for one in group] for group in row.ranking]
         ranked = {one for group in row.ranking for one in group}
         unranked = [candidates[one] for one in row.assignment.shown_order if str(one) not in ranked]
-        texts = [value for value in row.answers.values() if isinstance(value, str)]
+        texts = [value for value in row.answers.values() if isinstance(value, str) and value]
         rows.append({"annotation": row, "groups": groups, "unranked": unranked, "texts": texts})
     context = {"project": project, "rows": rows, "after": page.after, "may_export": may(project.role, Act.EXPORT)}
     return render(request, "annotation/_annotations.html" if request.htmx else "annotation/list.html", context)  # type: ignore[attr-defined]
