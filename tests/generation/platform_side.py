@@ -32,12 +32,14 @@ class PlatformSide:
         self.failures: list[Failure] = []
         self.stale = 0
         self.holders: dict[UUID, str] = {}
+        self.app.finalize()  # brings in Easel's own tasks, where other tests have imported them: they would win
         for name, handle in (
             ("easel.images.claim", self._claim),
             ("easel.images.record", self._record),
             ("easel.jobs.progress", self._progress),
             ("easel.jobs.fail", self._fail),
         ):
+            self.app.tasks.pop(name, None)
             self.app.task(name=name, ignore_result=handle != self._claim)(_without_self(handle))
 
     @contextmanager
