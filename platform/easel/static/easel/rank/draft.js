@@ -17,7 +17,7 @@ export class Draft extends EventTarget {
   #saving = null;
   #stopped = false;
   savedAt = 0;
-  state = ""; // "", "unsaved", "saved", "offline"
+  state = ""; // "", "unsaved", "saved", "local": kept in this browser, the server did not take it
   newer = null; // the draft of another tab, while the person has not decided
 
   // read: () => ({ answers, active_ms }) as they are now
@@ -62,7 +62,7 @@ export class Draft extends EventTarget {
       this.#settle(await this.#saving);
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
-      this.#retry("offline");
+      this.#retry();
     } finally {
       this.#saving = null;
     }
@@ -111,14 +111,14 @@ export class Draft extends EventTarget {
       this.stop();
       this.dispatchEvent(new CustomEvent("finished", { detail: body?.detail ?? "" }));
     } else {
-      this.#retry(status >= 500 || status === 429 ? "offline" : "unsaved");
+      this.#retry();
     }
   }
 
-  #retry(state) {
+  #retry() {
     this.#dirty = true;
     this.#schedule(RETRY_AFTER_MS);
-    this.#show(state);
+    this.#show("local");
   }
 
   #schedule(ms) {

@@ -136,10 +136,7 @@ export class EaselRanking extends HTMLElement {
     const dragged = Boolean(drag.ghost);
     this.cancel();
     if (!dragged) return;
-    // The click that follows a drag presses nothing.
-    const swallow = (click) => click.stopPropagation();
-    addEventListener("click", swallow, { capture: true, once: true });
-    setTimeout(() => removeEventListener("click", swallow, { capture: true }), 50);
+    if (event.pointerType === "mouse") swallowClick();
     if (target?.place) this.perform("give", drag.id, target.place);
     else if (target?.before) this.perform("insert", drag.id, target.before);
     else if (target?.out) this.perform("remove", drag.id);
@@ -222,6 +219,13 @@ function chipOf(candidate) {
   letter.textContent = candidate.letter;
   chip.append(image, letter);
   return chip;
+}
+
+// The click that follows a mouse's drag presses nothing.
+function swallowClick() {
+  const swallow = (click) => click.stopPropagation();
+  addEventListener("click", swallow, { capture: true, once: true });
+  setTimeout(() => removeEventListener("click", swallow, { capture: true }), 50);
 }
 
 function clamp(value, low, high) {

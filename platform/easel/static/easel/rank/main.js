@@ -118,9 +118,8 @@ function problem(status, body) {
 function show(work) {
   current = work;
   shownAt = performance.now();
-  for (const text of document.querySelectorAll("[data-prompt]")) {
-    text.textContent = work.item.prompt.text;
-  }
+  state("item");
+  for (const text of document.querySelectorAll("[data-prompt]")) text.textContent = work.item.prompt.text;
   for (const line of document.querySelectorAll("[data-negative]")) {
     line.hidden = !work.item.prompt.negative;
     line.lastElementChild.textContent = work.item.prompt.negative ?? "";
@@ -130,7 +129,6 @@ function show(work) {
     field.complain("");
   }
   tiles?.show(work);
-  state("item");
   mark();
   showSaved();
   for (const text of document.querySelectorAll("[data-prompt]")) {
@@ -284,7 +282,7 @@ function showSaved() {
   const draft = current?.draft;
   const seconds = Math.round((Date.now() - (draft?.savedAt ?? 0)) / 1000);
   const ago = seconds < 2 ? "just now" : seconds < 90 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
-  const words = { unsaved: "Saving…", offline: "Kept in this browser", saved: `Saved ${ago}` };
+  const words = { unsaved: "Saving…", local: "Kept in this browser", saved: `Saved ${ago}` };
   $("saved").textContent = words[draft?.state] ?? "";
 }
 
