@@ -74,7 +74,6 @@ TEMPLATES = [
         },
     },
 ]
-FORMS_URLFIELD_ASSUME_HTTPS = True
 
 
 def _database(url: str) -> dict[str, Any]:
