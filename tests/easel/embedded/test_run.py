@@ -78,6 +78,16 @@ def test_a_failed_installation_is_told_in_one_line(run: Any, said: str, told: st
     assert "\n" not in line
 
 
+def test_a_python_that_is_too_new_or_too_old_is_refused_with_what_to_install(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    for version in [(3, 10, 4), (3, 13, 0)]:
+        monkeypatch.setattr(sys, "version_info", version)
+        with pytest.raises(run.Refusal, match=r"^Easel needs Python 3\.11 or 3\.12; this is .*apt-get install"):
+            run.ensure_python_version()
+
+
 def test_the_stamp_counts_only_for_the_same_locks_and_covers_less_with_more(run: Any, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("one")
     run.PYTHON = run.STAMP = tmp_path / "stamp"

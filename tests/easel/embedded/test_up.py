@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import pwd
-import shutil
 import signal
 import socket
 import stat
@@ -15,6 +14,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -200,26 +200,32 @@ def test_a_full_disk_is_refused_in_one_line(new_home: Path) -> None:
     assert done.stdout == f"The disk is full: 20 MB are free at {new_home}, and Easel needs 300 MB.\n"
 
 
-def _python_for(account: Account) -> Path | None:
-    """A Python of our version that another user can run; ours may lie in root's own folder."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    for found in (
-        Path(sys.executable).resolve(),
-        Path(shutil.which(version, path="/usr/bin:/usr/local/bin") or "/nowhere"),
-    ):
-        if found.exists() and may_enter(found.parent, account):
-            return found
-    return None
+@contextmanager
+def python_for(account: Account) -> Iterator[Path]:
+    """Our Python where another user can run it: where it lies in root's own folder, it is shown at another place."""
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if may_enter(Path(sys.base_prefix), account):
+        yield Path(sys.base_prefix, "bin", name)
+        return
+    shown = make_home()
+    mounted = subprocess.run(["mount", "--bind", sys.base_prefix, shown], capture_output=True, check=False)
+    try:
+        if mounted.returncode:
+            pytest.skip(f"the user {account.name} can run no Python here: {sys.base_prefix} is closed")
+        yield shown / "bin" / name
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", "--lazy", shown], check=True)
+        shown.rmdir()
 
 
 @as_root
 def test_an_ordinary_user_starts_and_stops_it_all_the_same(new_home: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     account = Account("nobody", nobody.pw_uid, nobody.pw_gid)
-    python = _python_for(account)
     packages = Path(sysconfig.get_path("purelib"))
-    if python is None or not may_enter(packages, account):
-        pytest.skip(f"the user nobody can run no Python {sys.version_info[:2]} here, or not read {packages}")
+    if not may_enter(packages, account):
+        pytest.skip(f"the user nobody cannot read {packages}")
     closed = [path for path in (REPOSITORY / "generation").rglob("*") if not path.stat().st_mode & stat.S_IROTH]
     if closed:
         pytest.skip(f"the user nobody cannot read {closed[0]} in this checkout")
@@ -227,10 +233,10 @@ def test_an_ordinary_user_starts_and_stops_it_all_the_same(new_home: Path) -> No
     paths = os.pathsep.join(map(str, [REPOSITORY / "platform", REPOSITORY, packages]))
     variables = environment_of(new_home, HOME=str(new_home)) | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(python: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [python, "-m", f"easel.embedded.{command}", *arguments],
-            env=variables,
+            env={**variables, "LD_LIBRARY_PATH": str(python.parents[1] / "lib")},  # for a Python shown elsewhere
             user=account.uid,
             group=account.gid,
             extra_groups=[],
@@ -240,10 +246,11 @@ def test_an_ordinary_user_starts_and_stops_it_all_the_same(new_home: Path) -> No
             check=False,
         )
 
-    done = run("up", "--detach", "--port", str(free_port()))
-    assert done.returncode == 0, done.stdout + done.stderr
-    everything = family(supervisor_of(new_home).pid)
-    assert {process.uids().real for process in living(everything)} == {account.uid}
-    assert answers(str(ready(new_home)["url"]), "/readyz") == 200
-    assert run("down").stdout == "Easel has stopped.\n"
-    assert living(everything) == []
+    with python_for(account) as python:
+        done = run(python, "up", "--detach", "--port", str(free_port()))
+        assert done.returncode == 0, done.stdout + done.stderr
+        everything = family(supervisor_of(new_home).pid)
+        assert {process.uids().real for process in living(everything)} == {account.uid}
+        assert answers(str(ready(new_home)["url"]), "/readyz") == 200
+        assert run(python, "down").stdout == "Easel has stopped.\n"
+        assert living(everything) == []
