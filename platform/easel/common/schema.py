@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,3 +39,20 @@ def documented(
         for status in sorted({401, 403, 404, 406, *errors} & set(_MEANING))
     }
     return extend_schema(operation_id=operation_id, request=request, responses={**answers, **refusals}, **kwargs)
+
+
+def documented_list(operation_id: str, serializer: type[serializers.Serializer[Any]]) -> Callable[[F], F]:
+    """Describe an endpoint that answers one page of rows."""
+    page = inline_serializer(
+        f"{serializer.__name__.removesuffix('Serializer')}Page",
+        {
+            "next": serializers.CharField(allow_null=True, help_text="The address of the next page; null at the end."),
+            "previous": serializers.CharField(allow_null=True, help_text="The address of the page before."),
+            "results": serializer(many=True),
+        },
+    )
+    parameters = [
+        OpenApiParameter("cursor", str, description="Where the page begins; taken from `next` or `previous`."),
+        OpenApiParameter("page_size", int, description="Rows a page, at most 500; 50 if left out."),
+    ]
+    return documented(operation_id, answers={200: page}, parameters=parameters)

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from easel.common.errors import NotFound
 from easel.common.pagination import OldestFirst, page_of
-from easel.common.schema import documented
+from easel.common.schema import documented_list
 from easel.forms.models import Template, TemplateVersion
 
 
@@ -37,7 +37,7 @@ class TemplateVersionSerializer(serializers.ModelSerializer[TemplateVersion]):
 class Templates(APIView):
     """The templates that projects can use."""
 
-    @documented("templates_list", answers={200: TemplateSerializer(many=True)})
+    @documented_list("templates_list", TemplateSerializer)
     def get(self, request: Request) -> Response:
         """List the templates."""
         return page_of(self, request, Template.objects.order_by("id"), TemplateSerializer, OldestFirst)
@@ -46,7 +46,7 @@ class Templates(APIView):
 class TemplateVersions(APIView):
     """A template's published versions."""
 
-    @documented("template_versions_list", answers={200: TemplateVersionSerializer(many=True)})
+    @documented_list("template_versions_list", TemplateVersionSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List a template's versions, oldest first."""
         if not Template.objects.filter(pk=pk).exists():

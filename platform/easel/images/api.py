@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.pagination import page_of
-from easel.common.schema import documented
+from easel.common.schema import documented, documented_list
 from easel.images import services
 from easel.images.access import generation_for
 from easel.images.models import Candidate, GenerationRequest
@@ -135,7 +135,7 @@ class GenerationSerializer(serializers.ModelSerializer[GenerationRequest]):
 class ProjectGenerations(APIView):
     """A project's generation requests."""
 
-    @documented("generations_list", answers={200: GenerationSerializer(many=True)})
+    @documented_list("generations_list", GenerationSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List the requests, newest first."""
         project = project_for(request.user, pk, Act.INSPECT)
@@ -176,7 +176,7 @@ class GenerationDetail(APIView):
 class GenerationCandidates(APIView):
     """What a generation request has made so far."""
 
-    @documented("generation_candidates_list", answers={200: CandidateSerializer(many=True)})
+    @documented_list("generation_candidates_list", CandidateSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List the candidates, newest first."""
         found = generation_for(request.user, pk, Act.INSPECT)

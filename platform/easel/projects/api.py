@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.pagination import page_of
-from easel.common.schema import documented
+from easel.common.schema import documented, documented_list
 from easel.forms.models import Template
 from easel.projects import services
 from easel.projects.access import project_for
@@ -53,7 +53,7 @@ class NewProjectSerializer(serializers.Serializer[Any]):
 class Projects(APIView):
     """The caller's projects."""
 
-    @documented("projects_list", answers={200: ProjectSerializer(many=True)})
+    @documented_list("projects_list", ProjectSerializer)
     def get(self, request: Request) -> Response:
         """List the projects that the caller is a member of."""
         assert isinstance(request.user, User)

@@ -18,7 +18,7 @@ from easel.accounts.roles import Act
 from easel.common.documents import fault_of
 from easel.common.pagination import OldestFirst, page_of
 from easel.common.parsers import StrictJSONParser
-from easel.common.schema import documented
+from easel.common.schema import documented, documented_list
 from easel.projects.access import project_for
 from easel.prompts import services
 from easel.prompts.models import Prompt
@@ -62,7 +62,7 @@ class ProjectPrompts(APIView):
 
     parser_classes = [StrictJSONParser, MultiPartParser]
 
-    @documented("prompts_list", answers={200: PromptSerializer(many=True)})
+    @documented_list("prompts_list", PromptSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List the prompts in the order in which they came."""
         project = project_for(request.user, pk, Act.INSPECT)

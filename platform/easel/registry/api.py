@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from easel.common.pagination import page_of
-from easel.common.schema import documented
+from easel.common.schema import documented_list
 from easel.registry.models import ModelVersion
 
 
@@ -23,7 +23,7 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
 class Models(APIView):
     """The registered models."""
 
-    @documented("models_list", answers={200: ModelVersionSerializer(many=True)})
+    @documented_list("models_list", ModelVersionSerializer)
     def get(self, request: Request) -> Response:
         """List the models, newest first."""
         return page_of(self, request, ModelVersion.objects.order_by("-id"), ModelVersionSerializer)

@@ -1,0 +1,79 @@
+"""The OpenAPI document is up to date, and the API keeps to it whatever it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from easel.accounts.services import create_token
+from easel.wsgi import application
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.cast import Cast, annotate, lease, make_items
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "reference" / "openapi.yaml"
+CHECKS: list[Any] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+def test_the_committed_document_is_up_to_date_and_valid(tmp_path: Path) -> None:
+    made = tmp_path / "openapi.yaml"
+    call_command("spectacular", file=str(made), validate=True, fail_on_warn=True)
+    assert made.read_text() == DOCUMENT.read_text(), "make it anew as CONTRIBUTING.md says"
+
+
+# The committed document, which the test above holds up to date: reading it needs no server at collection.
+described = schemathesis.openapi.from_path(DOCUMENT)
+described.app = application
+
+
+@pytest.fixture
+def one_connection(db: None) -> Iterator[None]:
+    """Requests end without closing the connection that holds the test's transaction, as in Django's own client."""
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    yield
+    request_started.connect(close_old_connections)
+    request_finished.connect(close_old_connections)
+
+
+@pytest.fixture
+def targets(cast: Cast, one_connection: None) -> dict[str, str]:
+    """Real ids for each kind of address, so that what is sent gets past the access doors."""
+    items = make_items(cast, 4)
+    annotate(cast.project, cast.alice, 1)
+    return {
+        "projects": str(cast.project.pk),
+        "generations": str(items[0].request_id),
+        "assignments": str(lease(cast.project, cast.alice).pk),
+        "templates": str(cast.project.template_version.template_id),
+    }
+
+
+@pytest.mark.django_db
+@described.parametrize()
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_input_breaks_the_api_or_its_description(case: Any, cast: Cast, targets: dict[str, str]) -> None:
+    kind = case.path.removeprefix("/api/v1/").split("/")[0]
+    if case.path_parameters and kind in targets:
+        case.path_parameters["pk"] = targets[kind]
+    _, token = create_token(cast.alice, "schemathesis")
+    response = case.call(headers={**(case.headers or {}), "Authorization": f"Token {token}"})
+    case.validate_response(response, checks=CHECKS)
