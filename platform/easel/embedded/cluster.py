@@ -48,8 +48,11 @@ class Cluster:
             return inside.resolve()
         if inside.exists() or self.account is None or may_enter(self.home, self.account):
             return inside
-        outside = Path(tempfile.mkdtemp(prefix="easel-", dir=_OUTSIDE))
+        temporary = Path(tempfile.gettempdir())  # a home there is not meant to last either
+        place = temporary if self.home.is_relative_to(temporary) else _OUTSIDE
+        outside = Path(tempfile.mkdtemp(prefix="easel-postgres-", dir=place))
         outside.chmod(0o755)
+        (outside / "belongs-to").write_text(f"{self.home}\n")  # for whoever finds it after that home is gone
         inside.symlink_to(outside)
         return outside
 
