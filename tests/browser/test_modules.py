@@ -30,26 +30,26 @@ def run(page: Page, body: str) -> Any:
     )
 
 
-@pytest.mark.parametrize(
-    ("moves", "slots"),
-    [
-        ([["next", "c"], ["next", "a"]], ["c", "a", "", ""]),
-        ([["next", "c"], ["next", "a"], ["next", "c"], ["next", "d"]], ["d", "a", "", ""]),
-        ([["next", "a"], ["tie", "b"], ["tie", "c"]], ["abc", "", "", ""]),
-        ([["next", "a"], ["next", "b"], ["tie", "b"]], ["ab", "", "", ""]),
-        ([["tie", "b"]], ["b", "", "", ""]),
-        ([["give", "b", 3], ["give", "a", 3], ["give", "c", 1]], ["c", "", "ba", ""]),
-        ([["give", "b", 5]], ["", "", "", ""]),
-        ([["next", "a"], ["next", "b"], ["next", "c"], ["insert", "c", 1]], ["c", "a", "b", ""]),
-        ([["next", "a"], ["next", "b"], ["next", "c"], ["insert", "a", 4]], ["b", "c", "a", ""]),
-        ([["next", "a"], ["next", "b"], ["next", "c"], ["insert", "a", 3]], ["b", "a", "c", ""]),
-        ([["next", "a"], ["tie", "b"], ["next", "c"], ["insert", "b", 2]], ["a", "b", "c", ""]),
-        ([["give", "a", 4], ["insert", "b", 5]], ["", "", "a", "b"]),
-        ([["load", [["d"], ["a", "x", "d"], ["b"]]]], ["d", "a", "b", ""]),
-    ],
-)
-def test_moves(page: Page, moves: list[Any], slots: list[str]) -> None:
-    assert run(page, f"return of({json.dumps(moves)})") == slots
+MOVES: list[tuple[list[Any], list[str]]] = [
+    ([["next", "c"], ["next", "a"]], ["c", "a", "", ""]),
+    ([["next", "c"], ["next", "a"], ["next", "c"], ["next", "d"]], ["d", "a", "", ""]),
+    ([["next", "a"], ["tie", "b"], ["tie", "c"]], ["abc", "", "", ""]),
+    ([["next", "a"], ["next", "b"], ["tie", "b"]], ["ab", "", "", ""]),
+    ([["tie", "b"]], ["b", "", "", ""]),
+    ([["give", "b", 3], ["give", "a", 3], ["give", "c", 1]], ["c", "", "ba", ""]),
+    ([["give", "b", 5]], ["", "", "", ""]),
+    ([["next", "a"], ["next", "b"], ["next", "c"], ["insert", "c", 1]], ["c", "a", "b", ""]),
+    ([["next", "a"], ["next", "b"], ["next", "c"], ["insert", "a", 4]], ["b", "c", "a", ""]),
+    ([["next", "a"], ["next", "b"], ["next", "c"], ["insert", "a", 3]], ["b", "a", "c", ""]),
+    ([["next", "a"], ["tie", "b"], ["next", "c"], ["insert", "b", 2]], ["a", "b", "c", ""]),
+    ([["give", "a", 4], ["insert", "b", 5]], ["", "", "a", "b"]),
+    ([["load", [["d"], ["a", "x", "d"], ["b"]]]], ["d", "a", "b", ""]),
+]
+
+
+def test_moves(page: Page) -> None:
+    for moves, slots in MOVES:
+        assert run(page, f"return of({json.dumps(moves)})") == slots, moves
 
 
 def test_without_ties_a_taken_place_moves_down(page: Page) -> None:
@@ -63,7 +63,7 @@ def test_without_ties_a_taken_place_moves_down(page: Page) -> None:
 
 
 def test_with_fewer_levels_than_images_the_last_place_is_shared(page: Page) -> None:
-    moves = "[..'abcde'].map((id) => ['next', id])".replace("..", "...")
+    moves = "[...'abcde'].map((id) => ['next', id])"
     assert run(page, f"return of({moves}, {{ levels: 3 }}, 'abcde')") == ["a", "b", "cde"]
 
 
