@@ -18,13 +18,14 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import connections, transaction
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.accounts.roles import Role
 from easel.accounts.services import create_token, create_user
 from easel.annotation import services as annotation
-from easel.annotation.models import Assignment, Item
+from easel.annotation.access import assignment_for
+from easel.annotation.models import Annotation, Assignment, Item
 from easel.common.jobs import complete, hold
 from easel.forms.models import Template
 from easel.forms.services import load_gallery
@@ -226,9 +227,16 @@ def annotate(project: Project, annotator: User, count: int = 1, **others: Any) -
     done = []
     for _ in range(count):
         assignment = lease(project, annotator)
-        annotation.submit(assignment, answers_for(assignment, **others), 1_500, timezone.now())
+        submit(assignment, answers_for(assignment, **others))
         done.append(assignment)
     return done
+
+
+def submit(assignment: Assignment, answers: dict[str, Any], at: datetime | None = None) -> tuple[Annotation, bool]:
+    """Submit answers as the annotator, through the access door."""
+    with transaction.atomic():
+        held = assignment_for(assignment.annotator, assignment.pk, lock=True)
+        return annotation.submit(held, answers, 1_500, at or timezone.now())
 
 
 def finish(lease: Lease, at: datetime) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
@@ -20,7 +21,7 @@ from easel.annotation.access import assignment_for
 from easel.annotation.models import Annotation, Assignment
 from easel.annotation.progress import day_of
 from easel.common.pagination import page_of
-from easel.common.schema import documented
+from easel.common.schema import documented, documented_list
 from easel.projects.access import project_for
 from easel.projects.models import Project
 
@@ -222,13 +223,13 @@ class AssignmentAnnotation(APIView):
     def put(self, request: Request, pk: UUID) -> Response:
         """Submit: 201 the first time, 200 for the same answers again, 409 for others; with the next assignment."""
         assert isinstance(request.user, User)
-        assignment = assignment_for(request.user, pk)
-        data = SubmissionSerializer(data=request.data)
-        data.is_valid(raise_exception=True)
-        valid = data.validated_data
-        annotation, created = services.submit(assignment, valid["answers"], valid["active_ms"], timezone.now())
-        # The submission is committed by now: that there is no next item, or that leasing it fails, cannot undo it.
-        following = _next(assignment.item.project, request.user, valid["holding"])
+        with transaction.atomic():  # one commit for the submission and the next lease: a commit waits for the disk
+            assignment = assignment_for(request.user, pk, lock=True)
+            data = SubmissionSerializer(data=request.data)
+            data.is_valid(raise_exception=True)
+            valid = data.validated_data
+            annotation, created = services.submit(assignment, valid["answers"], valid["active_ms"], timezone.now())
+            following = _next(assignment.item.project, request.user, valid["holding"])
         return Response({"annotation": {"id": str(annotation.pk)}, "next": following}, status=201 if created else 200)
 
 
@@ -252,11 +253,12 @@ class AssignmentSkip(APIView):
     def post(self, request: Request, pk: UUID) -> Response:
         """Skip the item with a reason and lease the next one."""
         assert isinstance(request.user, User)
-        assignment = assignment_for(request.user, pk)
-        data = SkipSerializer(data=request.data)
-        data.is_valid(raise_exception=True)
-        services.skip(assignment, data.validated_data["reason"])
-        following = _next(assignment.item.project, request.user, data.validated_data["holding"])
+        with transaction.atomic():
+            assignment = assignment_for(request.user, pk, lock=True)
+            data = SkipSerializer(data=request.data)
+            data.is_valid(raise_exception=True)
+            services.skip(assignment, data.validated_data["reason"])
+            following = _next(assignment.item.project, request.user, data.validated_data["holding"])
         return Response({"next": following}, status=201)
 
 
@@ -284,7 +286,7 @@ class ProjectProgress(APIView):
 class ProjectAnnotations(APIView):
     """A project's annotations."""
 
-    @documented("annotations_list", answers={200: AnnotationSerializer(many=True)})
+    @documented_list("annotations_list", AnnotationSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List the annotations, newest first."""
         project = project_for(request.user, pk, Act.INSPECT)

@@ -8,7 +8,6 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
 
 from easel.accounts.models import User
 from easel.common.ids import uuid7
@@ -22,16 +21,11 @@ from easel.prompts.models import Prompt
 class ItemQuerySet(models.QuerySet["Item"]):
     """Reads of items."""
 
-    def leasable_by(self, annotator: User, project: Project, at: datetime) -> ItemQuerySet:
-        """Items that still need somebody and that this annotator never had, in the order of handing out."""
-        mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator)
-        taken = Assignment.objects.taking_part(at).filter(item=OuterRef("pk")).order_by().values("item")
-        return (
-            self.filter(~Exists(mine), project=project, state=Item.State.READY)
-            .select_related("prompt", "template_version")
-            .annotate(taken=Coalesce(Subquery(taken.annotate(n=Count("*")).values("n")), 0))
-            .filter(taken__lt=project.overlap)
-            .order_by("-priority", "id")
+    def satisfied(self, overlap: int) -> ItemQuerySet:
+        """Items that have all the annotations they need."""
+        submitted = Assignment.objects.filter(item=OuterRef("pk"), state=Assignment.State.SUBMITTED).order_by()
+        return self.annotate(submitted=Subquery(submitted.values("item").annotate(n=Count("*")).values("n"))).filter(
+            submitted__gte=overlap
         )
 
     def left_for(self, annotator: User, project: Project) -> ItemQuerySet:
@@ -61,6 +55,10 @@ class Item(models.Model):
     priority = models.SmallIntegerField(default=0)
     created_at = models.DateTimeField()
 
+    prompt_text: str
+    prompt_negative: str
+    """Its prompt's words, where the row came off the queue."""
+
     objects = ItemQuerySet.as_manager()
 
     class Meta:
@@ -76,19 +74,20 @@ class Item(models.Model):
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
     """Reads of assignments."""
 
+    def locked(self, *, skip_locked: bool = False) -> AssignmentQuerySet:
+        """Assignments with their items, both locked, in one statement, for the rest of the transaction."""
+        rows = self.select_related("item__project")
+        return rows.select_for_update(no_key=True, of=("self", "item"), skip_locked=skip_locked)
+
     def taking_part(self, at: datetime) -> AssignmentQuerySet:
         """Assignments that count towards an item's overlap: submitted ones (not surplus ones) and live leases."""
         return self.filter(Q(state=Assignment.State.SUBMITTED) | Q(state=Assignment.State.OPEN, expires_at__gt=at))
 
     def open_of(self, annotator: User, project: Project) -> AssignmentQuerySet:
         """What an annotator has begun and could finish, live leases and lapsed ones, oldest first."""
-        return (
-            self.filter(
-                annotator=annotator, item__project=project, state=Assignment.State.OPEN, item__state=Item.State.READY
-            )
-            .select_related("item__prompt", "item__template_version")
-            .order_by("id")
-        )
+        return self.filter(
+            annotator=annotator, item__project=project, state=Assignment.State.OPEN, item__state=Item.State.READY
+        ).order_by("id")
 
 
 class Assignment(models.Model):

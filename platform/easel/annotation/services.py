@@ -15,10 +15,12 @@ from django.db import transaction
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Assignment, Item
+from easel.annotation.queue import next_item
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
 from easel.forms.definition import MAX_ANSWER_BYTES
+from easel.forms.models import form_of
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 
@@ -88,7 +90,7 @@ def _gather_request(pk: UUID, at: datetime) -> int:
     return len(made)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def lease_next(project: Project, annotator: User, at: datetime, holding: Collection[UUID] = ()) -> Assignment | None:
     """Return what the annotator should rank next, or None when there is nothing.
 
@@ -100,7 +102,9 @@ def lease_next(project: Project, annotator: User, at: datetime, holding: Collect
         if assignment.expires_at > at:
             return assignment
     for assignment in own:
-        if _renew(assignment.pk, at):
+        # What somebody else has locked at this moment is theirs. To wait for it could be a deadlock: a submission
+        # leases its next item while it holds its own.
+        if _renew(assignment.pk, at, skip_locked=True):
             assignment.refresh_from_db(fields=["expires_at"])
             return assignment
     return _lease_new(project, annotator, at)
@@ -109,19 +113,17 @@ def lease_next(project: Project, annotator: User, at: datetime, holding: Collect
 def _lease_new(project: Project, annotator: User, at: datetime) -> Assignment | None:
     """Lease an item that the annotator never had.
 
-    The item's row is locked without waiting, so that two annotators who ask at the same moment get different items.
-    How many take part is counted again under the lock: the search looked before it was held.
+    How many take part is seen under the item's lock: of two who ask at the same moment each gets another item.
     """
-    full: list[UUID] = []
+    gone: list[UUID] = []
     while True:
-        wanted = Item.objects.leasable_by(annotator, project, at).exclude(pk__in=full)
-        item = wanted.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
-        if item is None:
+        found = next_item(project, annotator, at, gone)
+        if found is None:
             return None
-        if Assignment.objects.taking_part(at).filter(item=item).count() < project.overlap:
+        item, candidates = found
+        if candidates:
             break
-        full.append(item.pk)
-    candidates = list(item.candidates.order_by("id"))
+        gone.append(item.pk)
     shown = random.SystemRandom().sample(candidates, len(candidates))
     assignment = Assignment.objects.create(
         item=item,
@@ -134,15 +136,6 @@ def _lease_new(project: Project, annotator: User, at: datetime) -> Assignment | 
     return assignment
 
 
-def _lock(pk: UUID) -> Assignment:
-    """Lock an assignment and its item, in one statement, for the rest of the transaction."""
-    return (
-        Assignment.objects.select_for_update(no_key=True, of=("self", "item"))
-        .select_related("item__project")
-        .get(pk=pk)
-    )
-
-
 def _still_needed(assignment: Assignment, at: datetime) -> bool:
     """Tell whether a locked assignment's item needs it: its lease is live, or nobody else has taken its place."""
     if assignment.state == Assignment.State.OPEN and assignment.expires_at > at:
@@ -151,10 +144,10 @@ def _still_needed(assignment: Assignment, at: datetime) -> bool:
     return others.count() < assignment.item.project.overlap
 
 
-@transaction.atomic
-def _renew(pk: UUID, at: datetime) -> bool:
-    assignment = _lock(pk)
-    if assignment.state != Assignment.State.OPEN or not _still_needed(assignment, at):
+@transaction.atomic(savepoint=False)
+def _renew(pk: UUID, at: datetime, *, skip_locked: bool = False) -> bool:
+    assignment = Assignment.objects.locked(skip_locked=skip_locked).filter(pk=pk).first()
+    if assignment is None or assignment.state != Assignment.State.OPEN or not _still_needed(assignment, at):
         return False
     return bool(Assignment.objects.filter(pk=pk).update(expires_at=at + settings.LEASE))
 
@@ -171,30 +164,29 @@ def heartbeat(assignment: Assignment, at: datetime) -> datetime:
     return at + settings.LEASE
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, at: datetime) -> tuple[Annotation, bool]:
-    """Store the answers of an assignment; return the annotation and whether it is new.
+    """Store the answers of an assignment that the caller holds locked; return the annotation and whether it is new.
 
     The assignment is the key: the same answers again change nothing and return the stored annotation. Answers that
     come after the lease ran out count where the item still needs them, and are kept as surplus where it does not.
     Raises AlreadySubmitted for other answers, InvalidAnswers (400) for wrong ones.
     """
-    form = assignment.item.template_version.form
+    form = form_of(assignment.item.template_version_id)
     checked = form.check_answers(answers, (str(pk) for pk in assignment.shown_order))
     body_hash = sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
-    locked = _lock(assignment.pk)
-    if locked.state in {Assignment.State.SUBMITTED, Assignment.State.SURPLUS}:
-        stored = locked.annotation
+    if assignment.state in {Assignment.State.SUBMITTED, Assignment.State.SURPLUS}:
+        stored = assignment.annotation
         if stored.body_hash != body_hash:
             raise AlreadySubmitted("You have submitted other answers for this item already; those count.")
         return stored, False
-    to = Assignment.State.SUBMITTED if _still_needed(locked, at) else Assignment.State.SURPLUS
-    move(Assignment.objects.all(), locked.pk, to, Assignment.MOVES, draft=None)
+    to = Assignment.State.SUBMITTED if _still_needed(assignment, at) else Assignment.State.SURPLUS
+    move(Assignment.objects.all(), assignment.pk, to, Assignment.MOVES, draft=None)
     annotation = Annotation.objects.create(
-        assignment=locked,
-        project=locked.item.project,
-        item=locked.item,
-        annotator_id=locked.annotator_id,
+        assignment=assignment,
+        project=assignment.item.project,
+        item=assignment.item,
+        annotator_id=assignment.annotator_id,
         answers=checked,
         ranking=checked.get(form.first("ranking") or "", []),
         all_bad=checked.get(form.first("all_bad") or "", False),
@@ -202,29 +194,22 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
         body_hash=body_hash,
         created_at=at,
     )
-    _finish_if_complete(locked.item)
+    item = Item.objects.filter(pk=assignment.item_id, state__in=Item.MOVES[Item.State.DONE])
+    item.satisfied(assignment.item.project.overlap).update(state=Item.State.DONE)
     return annotation, True
 
 
-def _finish_if_complete(item: Item) -> None:
-    """Close a locked item once it has all the annotations it needs."""
-    if item.state != Item.State.READY:
-        return
-    if Assignment.objects.filter(item=item, state=Assignment.State.SUBMITTED).count() >= item.project.overlap:
-        move(Item.objects.all(), item.pk, Item.State.DONE, Item.MOVES)
-
-
-@transaction.atomic
 def skip(assignment: Assignment, reason: str) -> None:
-    """Give an item back without an answer; the annotator is not asked again, others are. Skipping twice is once."""
-    locked = _lock(assignment.pk)
-    if locked.state == Assignment.State.SKIPPED:
+    """Give an item back without an answer; the annotator is not asked again, others are. Skipping twice is once.
+
+    The caller holds the assignment locked.
+    """
+    if assignment.state == Assignment.State.SKIPPED:
         return
-    if locked.state != Assignment.State.OPEN:
+    if assignment.state != Assignment.State.OPEN:
         raise AssignmentFinished("This item was submitted already; it cannot be skipped any more.")
-    move(
-        Assignment.objects.all(), locked.pk, Assignment.State.SKIPPED, Assignment.MOVES, skip_reason=reason, draft=None
-    )
+    rows = Assignment.objects.all()
+    move(rows, assignment.pk, Assignment.State.SKIPPED, Assignment.MOVES, skip_reason=reason, draft=None)
 
 
 def save_draft(assignment: Assignment, answers: Mapping[str, Any], version: int) -> int:

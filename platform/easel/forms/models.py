@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from uuid import UUID
 
 from django.db import models
@@ -63,3 +63,9 @@ class TemplateVersion(models.Model):
     def form(self) -> Definition:
         """The definition, parsed."""
         return parse_definition(self.definition)
+
+
+@lru_cache(maxsize=500)
+def form_of(version: UUID) -> Definition:
+    """Return the form of a version, read and parsed once in a process: a published version never changes."""
+    return TemplateVersion.objects.get(pk=version).form

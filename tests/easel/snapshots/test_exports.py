@@ -14,7 +14,6 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 from easel.accounts.models import User
-from easel.annotation import services
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.forms.services import publish
 from easel.images.models import Candidate
@@ -42,7 +41,7 @@ def ranked(cast: Cast) -> list[Annotation]:
             {"ranking": [ids]},
             {"ranking": [[ids[0]], ids[1:]], "all_bad": True},
         ]
-        services.submit(assignment, answers[number], 1_500, timezone.now())
+        stage.submit(assignment, answers[number])
     return list(Annotation.objects.order_by("id"))
 
 
@@ -178,7 +177,7 @@ def test_surplus_annotations_give_no_pairs_and_are_marked(cast: Cast, alice: API
     late = stage.lease(cast.project, cast.bob)
     Assignment.objects.update(expires_at=timezone.now())
     stage.annotate(cast.project, cast.erin)
-    services.submit(late, stage.answers_for(late), 1, timezone.now())
+    stage.submit(late, stage.answers_for(late))
     assert [row["surplus"] for row in rows(export(alice, cast))] == [False, True]
     assert len(table(export(alice, cast, format="trl"))) == 6
 

@@ -1,0 +1,61 @@
+"""Which item an annotator gets next.
+
+Two statements that stand on the path of every submission, in SQL: Django took longer to write them than Postgres to run
+them. They agree with `AssignmentQuerySet.taking_part` on what counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from easel.accounts.models import User
+from easel.annotation.models import Item
+from easel.images.models import Candidate
+from easel.projects.models import Project
+from easel.prompts.models import Prompt
+
+# Items that still need somebody and that this annotator never had.
+_WANTED = """
+    item.project_id = %(project)s AND item.state = 'ready'
+    AND NOT EXISTS (
+        SELECT FROM annotation_assignment AS mine WHERE mine.item_id = item.id AND mine.annotator_id = %(annotator)s
+    )
+    AND %(overlap)s > (
+        SELECT count(*) FROM annotation_assignment AS taken WHERE taken.item_id = item.id
+        AND (taken.state = 'submitted' OR (taken.state = 'open' AND taken.expires_at > %(at)s))
+    )
+"""
+_SEARCH = f"""
+    SELECT item.*, prompt.text AS prompt_text, prompt.negative AS prompt_negative
+    FROM annotation_item AS item JOIN prompts_prompt AS prompt ON prompt.id = item.prompt_id
+    WHERE {_WANTED} AND item.id <> ALL (%(gone)s)
+    ORDER BY item.priority DESC, item.id LIMIT 1
+    FOR NO KEY UPDATE OF item SKIP LOCKED
+"""  # noqa: S608 -- made of our own texts only
+_CANDIDATES = f"""
+    SELECT candidate.id, candidate.width, candidate.height
+    FROM annotation_item_candidates AS link JOIN images_candidate AS candidate ON candidate.id = link.candidate_id
+    WHERE link.item_id = %(item)s
+    AND EXISTS (SELECT FROM annotation_item AS item WHERE item.id = %(item)s AND {_WANTED})
+    ORDER BY candidate.id
+"""  # noqa: S608 -- made of our own texts only
+
+
+def next_item(
+    project: Project, annotator: User, at: datetime, gone: Collection[UUID]
+) -> tuple[Item, list[Candidate]] | None:
+    """Lock the next item that is not among `gone`, and return it with its candidates; None when nothing is left.
+
+    The lock is taken without waiting, so that two who ask at the same moment get different items. The candidates are
+    read under it, and only where the item is still to be had: the search looked before, and what it found may be gone.
+    Then there are no candidates.
+    """
+    wanted = {"project": project.pk, "overlap": project.overlap, "annotator": annotator.pk, "at": at}
+    found = list(Item.objects.raw(_SEARCH, {**wanted, "gone": list(gone)}))
+    if not found:
+        return None
+    (item,) = found
+    item.prompt = Prompt(pk=item.prompt_id, text=item.prompt_text, negative=item.prompt_negative)
+    return item, list(Candidate.objects.raw(_CANDIDATES, {**wanted, "item": item.pk}))
