@@ -77,7 +77,7 @@ urlpatterns = [
     path("projects/<uuid:pk>/settings/", projects.project_settings, name="project_settings"),
     path("invitations/<slug:secret>/", projects.invitation, name="invitation"),
     path("generations/<uuid:pk>/retry/", images.retry_generation, name="retry_generation"),
-    path("images/<uuid:pk>/", images.image, name="image"),
+    path("images/<uuid:pk>/", images_api.CandidateImage.as_view(), name="image"),
 ]
 
 handler400 = "easel.common.views.bad_request"

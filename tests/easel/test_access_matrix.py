@@ -90,7 +90,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "project_settings": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
     "invitation": {"GET": OPEN, "POST": (200, 302, 302, 302, 302, 302)},
     "retry_generation": {"POST": (302, 403, 404, 302, 404, 302)},
-    "image": {"GET": (302, 200, 404, 200, 404, 200)},
+    "image": {"GET": (401, 200, 404, 200, 404, 200)},
 }
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
 from django.db.models import Count, Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from easel.accounts.models import User
 from easel.common.ids import uuid7
@@ -36,7 +37,7 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         """Each request with `images_done`, and with its chunks counted by state."""
         recorded = Candidate.objects.filter(request=OuterRef("pk")).order_by().values("request").annotate(n=Count("*"))
         return self.annotate(  # type: ignore[no-redef]  # declared below, for its readers
-            images_done=models.functions.Coalesce(Subquery(recorded.values("n")), 0),
+            images_done=Coalesce(Subquery(recorded.values("n")), 0),
             chunks=Count("chunk"),
             chunks_done=Count("chunk", filter=Q(chunk__job__state=Job.State.DONE)),
             chunks_dead=Count("chunk", filter=Q(chunk__job__state=Job.State.DEAD)),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -14,17 +13,15 @@ from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
-from easel.common.errors import NotFound, Refusal
+from easel.common.errors import Refusal
 from easel.common.paging import page_of
-from easel.common.storage import storage
 from easel.images import services
-from easel.images.access import candidate_for, generation_for
+from easel.images.access import generation_for
 from easel.images.forms import GenerateForm
 from easel.images.models import Candidate
 from easel.images.progress import progress_of
 from easel.projects.access import may, project_for
 from easel.prompts.models import Prompt
-from generation.storage import StorageError
 from generation.types import RenderSettings
 
 
@@ -90,21 +87,3 @@ def gallery(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_generate": may(project.role, Act.GENERATE),
     }
     return render(request, "images/_tiles.html" if request.htmx else "images/gallery.html", context)  # type: ignore[attr-defined]
-
-
-@require_safe
-def image(request: HttpRequest, pk: UUID) -> HttpResponseBase:
-    """Serve an image to the members of its project; nginx sends the bytes where one stands in front."""
-    candidate = candidate_for(request.user, pk)
-    if settings.MEDIA_ACCEL:
-        response: HttpResponseBase = HttpResponse(content_type="image/png")
-        response.headers["X-Accel-Redirect"] = settings.MEDIA_ACCEL.rstrip("/") + "/" + candidate.key
-    else:
-        try:
-            response = FileResponse(storage().open(candidate.key), content_type="image/png")
-        except StorageError as error:
-            raise NotFound("image file") from error
-    # The file never changes, but who may see it can: the browser may keep it, nobody in between.
-    response.headers["Cache-Control"] = "private, max-age=86400, immutable"
-    response.headers["Content-Disposition"] = 'inline; filename="image.png"'
-    return response

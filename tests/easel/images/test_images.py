@@ -12,7 +12,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from tests import cast as stage
-from tests.cast import Cast, browser_of
+from tests.cast import Cast, browser_of, client_of
 
 
 @pytest.fixture
@@ -56,3 +56,4 @@ def test_the_address_that_the_api_names_is_the_images(cast: Cast, candidate: Can
     listed = alice.get(f"/api/v1/generations/{candidate.request_id}/candidates/").json()["results"]
     address = next(one["url"] for one in listed if one["id"] == str(candidate.pk))
     assert browser_of(cast.alice).get(address).status_code == 200
+    assert client_of(cast.alice).get(address).status_code == 200  # scripts have a token and no session
