@@ -17,6 +17,10 @@ REDIS_SCHEMES = {"redis", "rediss", "redis+socket"}
 AMQP_SCHEMES = {"amqp", "amqps"}
 
 
+# Their values hold passwords: a complaint about one does not repeat it.
+_SECRET = {"BROKER_URL", "RESULT_URL", "STORAGE_URL"}
+
+
 class WorkerEnvironment(BaseSettings):
     """What the operator sets for a worker: the field in upper case after EASEL_, unless it names a variable itself."""
 
@@ -87,9 +91,8 @@ def read_environment() -> WorkerEnvironment:
             if problem["type"] == "missing":
                 sys.stderr.write(f"{variable} is not set; a worker needs it\n")
             else:
-                sys.stderr.write(
-                    f"{variable}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})\n"
-                )
+                given = "" if variable in _SECRET else f" (got {problem['input']!r})"
+                sys.stderr.write(f"{variable}: {problem['msg'].removeprefix('Value error, ')}{given}\n")
         raise SystemExit(2) from None
 
 
