@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from easel.accounts.models import User
@@ -208,4 +209,18 @@ def window(browser: Browser, live_server: Any) -> Iterator[Callable[..., Window]
     yield make
     for context in contexts:
         context.close()
-    time.sleep(0.2)  # the last requests end before the database is emptied
+    _wait_for_the_last_requests()
+
+
+def _wait_for_the_last_requests() -> None:
+    """Wait until the server's threads have left the database: emptying it under a request can deadlock."""
+    busy = """SELECT 1 FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"""
+    quiet_since = time.monotonic()
+    end = quiet_since + 10
+    while time.monotonic() < min(quiet_since + 0.2, end):
+        with connection.cursor() as cursor:
+            cursor.execute(busy)
+            if cursor.fetchone():
+                quiet_since = time.monotonic()
+        time.sleep(0.02)
