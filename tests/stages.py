@@ -24,7 +24,8 @@ STAGES = {
     "types": ["-m", "mypy"],
     "imports": ["-c", "import importlinter.cli as cli; cli.lint_imports_command()"],
     "migrations": ["-m", "tests.migrations"],
-    "unit tests": [*PYTEST, "-n", "2", "-m", "not browser and not processes"],
+    "unit tests": [*PYTEST, "-n", "2", "-m", "not browser and not processes and not fuzz"],
+    "fuzz tests": [*PYTEST, "-n", "2", "-m", "fuzz"],
     "browser and process tests": [*PYTEST, "-m", "browser or processes"],
 }
 

@@ -20,7 +20,7 @@ from easel.annotation.services import SKIP_REASONS
 from easel.common.paging import page_of
 from easel.forms.definition import Definition
 from easel.images.models import Candidate
-from easel.images.progress import progress_of
+from easel.images.progress import images_on_their_way, progress_of
 from easel.projects.access import may, project_for
 from easel.projects.text import to_html
 
@@ -68,6 +68,7 @@ def rank(request: HttpRequest, pk: UUID) -> HttpResponse:
             "api": "/api/v1/",
             "template_version": str(project.template_version_id),
             "lease_heartbeat_s": 60,
+            "generating": images_on_their_way(project),
             "skip_reasons": [{"value": value, "label": label} for value, label in SKIP_REASONS.items()],
             "progress": {"today": day.today, "median_ms": day.median_ms, "left": day.left},
         },

@@ -61,3 +61,9 @@ def _failed(request: GenerationRequest) -> tuple[Failed, ...]:
     for job in failures(request):
         reasons.setdefault(job.error, []).append(max(job.total - job.done, 0))
     return tuple(Failed(reason, len(images), sum(images)) for reason, images in reasons.items())
+
+
+def images_on_their_way(project: Project) -> int:
+    """Return how many images workers still have to make."""
+    unfinished = GenerationRequest.objects.ungathered(project).with_progress()
+    return sum(one.images_total - one.images_done for one in unfinished if one.state in {"queued", "running"})
