@@ -151,13 +151,13 @@ def evaluate(pipeline: Any, sprites: data.Sprites, judge: Judge, guidance: float
     rng, subjects = np.random.default_rng(7), sprites.subjects
     real, shown = draw(sprites, 1000, seed=202, testing=True)
 
-    full = [dataclasses.replace(sprites.sample(rng, natural=0.3), size="") for _ in range(300)]
+    full = [sprites.sample(rng, natural=0.3) for _ in range(300)]
     prompts = [data.describe(one.subject.nouns[0], one.style, one.colour, one.background) for one in full]
 
     unseen = []
     for subject, colour in data.held_out_pairs(sprites) * 2:
         while True:
-            one = dataclasses.replace(sprites.sample(rng), subject=subject, colour=colour, size="")
+            one = dataclasses.replace(sprites.sample(rng), subject=subject, colour=colour)
             if one.style != "silhouette" and sprites.is_visible(subject, one.style, colour, one.background):
                 break
         unseen.append(one)

@@ -55,9 +55,9 @@ class Config:
     weight_floor: float = 0.5
     noisy_from: int = 150  # timestep
     noisy_share: float = 0.88  # share of samples at or above it
-    bank: int = 36_000  # pictures as drawn
-    flipped_bank: int = 12_000  # mirrored pictures
-    flips_from: float = 0.5  # share of the training time after which mirrored pictures join in
+    bank: int = 20_000  # pictures as drawn
+    flipped_bank: int = 5_000  # mirrored pictures
+    flips_from: float = 0.85  # share of the training time after which mirrored pictures join in
     seed: int = 0
 
 
@@ -260,6 +260,8 @@ def export(config: Config, vae: Any, tokenizer: PreTrainedTokenizerFast, ema: di
     half: Any = AutoencoderTiny.from_config(vae.config)  # type: ignore[no-untyped-call]
     half.load_state_dict(vae.state_dict())
     assemble(half, tokenizer, parts).to(torch.float16).save_pretrained(new, safe_serialization=True)
+    for weights in new.rglob("*.safetensors"):
+        weights.chmod(0o644)  # written for its owner only, but whoever serves the model must read it
     if folder.exists():
         folder.rename(old)
     new.rename(folder)
@@ -274,15 +276,15 @@ SHEET_PROMPTS = (
     "a silhouette icon of a purple owl on a white background",
     "a pixel art icon of a mushroom on a green background",
     "a 3d icon of a blue apple on a pink background",
-    "a flat icon of a small green heart on a yellow background",
-    "a cartoon icon of a big robot on an orange background",
+    "a flat icon of a green heart on a yellow background",
+    "a cartoon icon of a robot on an orange background",
     "an icon of a burger",
     "a fish on a white background",
     "a 3d penguin",
-    "a cupcake",
-    "a cartoon icon of a teal umbrella on a gray background",
-    "a 3d icon of a ghost on a purple background",
-    "a flat icon of a fox",
+    "a butterfly",
+    "a cartoon icon of a teal car on a gray background",
+    "a 3d icon of a panda on a purple background",
+    "a flat icon of a sunflower",
 )
 
 
@@ -424,7 +426,7 @@ def train(
     save_checkpoint(checkpoint, parts, ema, optimizer, {"step": step, "spent": spent})
     export(config, vae, tokenizer, ema, folder)
     sample_sheet(folder, out / "sheet-final.png")
-    print(f"final: {step} steps, {step * config.batch} samples, {spent / 60:.1f} minutes", flush=True)
+    print(f"final: {step} steps, batch {config.batch}, {spent / 60:.1f} minutes", flush=True)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def sprites(monkeypatch: pytest.MonkeyPatch) -> data.Sprites:
 
 
 def everything_said(**changes: str) -> data.Attributes:
-    attributes = {"style": "3d", "colour": "blue", "background": "yellow", "size": "big"} | changes
+    attributes = {"style": "3d", "colour": "blue", "background": "yellow"} | changes
     return data.Attributes(subject=CAT, **attributes)
 
 
@@ -53,10 +53,7 @@ def test_every_word_of_a_caption_is_in_the_vocabulary(sprites: data.Sprites) -> 
 
 
 def test_a_plain_description_reads_as_a_sentence() -> None:
-    assert (
-        data.describe("apple", "3d", "orange", "white", "big")
-        == "a 3d icon of a big orange apple on a white background"
-    )
+    assert data.describe("apple", "3d", "orange", "white") == "a 3d icon of an orange apple on a white background"
     assert data.describe("octopus") == "an icon of an octopus"
 
 
@@ -96,14 +93,14 @@ def test_the_subject_is_never_painted_on_its_own_colour(sprites: data.Sprites) -
 
 @pytest.mark.parametrize("style", data.STYLES)
 def test_a_picture_shows_its_background_in_the_corner(sprites: data.Sprites, style: str) -> None:
-    attributes = data.Attributes(APPLE, style, "blue", "yellow", "")
+    attributes = data.Attributes(APPLE, style, "blue", "yellow")
     image = data.render(sprites, attributes, np.random.default_rng(0))
     assert image.shape == (64, 64, 3)
     np.testing.assert_allclose(image[0, 0], data.BACKGROUNDS["yellow"], atol=15)
 
 
 def test_pixel_art_is_made_of_squares(sprites: data.Sprites) -> None:
-    image = data.render(sprites, data.Attributes(APPLE, "pixel art", "", "white", ""), np.random.default_rng(0))
+    image = data.render(sprites, data.Attributes(APPLE, "pixel art", "", "white"), np.random.default_rng(0))
     squares = image.reshape(16, 4, 16, 4, 3)
     assert (squares == squares[:, :1, :, :1]).all()
 
