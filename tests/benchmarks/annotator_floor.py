@@ -37,8 +37,18 @@ class Step:
     """One statement with its parameters, and what its answer tells."""
 
     sql: str
-    parameters: tuple[Any, ...]
+    parameters: list[Any] | dict[str, Any]
     tells: str
+
+    def filled(self, known: dict[str, Any]) -> list[Any] | dict[str, Any]:
+        """Return the parameters with what is known by now."""
+        if isinstance(self.parameters, dict):
+            return {name: _fill(value, known) for name, value in self.parameters.items()}
+        return [_fill(value, known) for value in self.parameters]
+
+
+def _fill(value: Any, known: dict[str, Any]) -> Any:
+    return known[value.name] if isinstance(value, Known) else value
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,7 @@ class Recording:
         number = 0
         while number < len(self.steps):
             step = self.steps[number]
-            parameters = [known[one.name] if isinstance(one, Known) else one for one in step.parameters]
-            cursor.execute(step.sql, parameters or None)
+            cursor.execute(step.sql, step.filled(known) or None)
             rows = cursor.fetchall() if cursor.description else []
             if step.tells == "next_item":
                 known["next_item"] = rows[0][0]
@@ -96,11 +105,12 @@ def record(project: Project, annotator: Annotator) -> Recording:
     """Submit once, in this process, and keep every statement that it took."""
     client = APIClient(SERVER_NAME="localhost")
     client.credentials(HTTP_AUTHORIZATION=f"Token {annotator.token}")
+    stage.annotate(project, annotator.user)  # the process has read the template by now
     current = stage.lease(project, annotator.user)
-    statements: dict[int, tuple[str, tuple[Any, ...]]] = {}
+    statements: dict[int, tuple[str, Any]] = {}
 
     def listen(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
-        statements[len(connection.queries_log)] = (sql, tuple(parameters or ()))
+        statements[len(connection.queries_log)] = (sql, parameters or ())
         return execute(sql, parameters, many, context)
 
     at = timezone.now()
@@ -129,7 +139,11 @@ def record(project: Project, annotator: Annotator) -> Recording:
     steps = []
     for number, query in enumerate(log.captured_queries, start=log.initial_queries):
         sql, parameters = statements.get(number, (query["sql"], ()))
-        tells = "next_item" if "SKIP LOCKED" in sql else "shown" if 'FROM "images_candidate"' in sql else ""
-        steps.append(Step(sql, tuple(known(value) for value in parameters), tells))
+        tells = "next_item" if "SKIP LOCKED" in sql else "shown" if "AS candidate" in sql else ""
+        if isinstance(parameters, dict):
+            parameters = {name: known(value) for name, value in parameters.items()}
+        else:
+            parameters = [known(value) for value in parameters]
+        steps.append(Step(sql, parameters, tells))
     assert {"next_item", "shown"} <= {step.tells for step in steps}
     return Recording(project, tuple(steps))

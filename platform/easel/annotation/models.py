@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q
 
 from easel.accounts.models import User
 from easel.common.ids import uuid7
@@ -20,13 +21,6 @@ from easel.prompts.models import Prompt
 
 class ItemQuerySet(models.QuerySet["Item"]):
     """Reads of items."""
-
-    def satisfied(self, overlap: int) -> ItemQuerySet:
-        """Items that have all the annotations they need."""
-        submitted = Assignment.objects.filter(item=OuterRef("pk"), state=Assignment.State.SUBMITTED).order_by()
-        return self.annotate(submitted=Subquery(submitted.values("item").annotate(n=Count("*")).values("n"))).filter(
-            submitted__gte=overlap
-        )
 
     def left_for(self, annotator: User, project: Project) -> ItemQuerySet:
         """Items that this annotator could still be given."""
@@ -83,11 +77,9 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         """Assignments that count towards an item's overlap: submitted ones (not surplus ones) and live leases."""
         return self.filter(Q(state=Assignment.State.SUBMITTED) | Q(state=Assignment.State.OPEN, expires_at__gt=at))
 
-    def open_of(self, annotator: User, project: Project) -> AssignmentQuerySet:
-        """What an annotator has begun and could finish, live leases and lapsed ones, oldest first."""
-        return self.filter(
-            annotator=annotator, item__project=project, state=Assignment.State.OPEN, item__state=Item.State.READY
-        ).order_by("id")
+    def submitted(self, item: Item) -> AssignmentQuerySet:
+        """Those of an item that count; surplus ones do not."""
+        return self.filter(item=item, state=Assignment.State.SUBMITTED)
 
 
 class Assignment(models.Model):
@@ -121,8 +113,12 @@ class Assignment(models.Model):
     skip_reason = models.CharField(max_length=30, default="", blank=True)
     created_at = models.DateTimeField()
 
+    prompt_id: UUID
+    project_id: UUID
+    template_version_id: UUID
+    overlap: int
     role: str
-    """The asking user's role, where the row came through an access door."""
+    """Of its item, its project and the asking user's membership, where the row came through an access door."""
     shown: list[Candidate]
     """The candidates in the shown order, where they have been loaded."""
 

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Assignment, Item
-from easel.annotation.queue import next_item
+from easel.annotation.queue import begun, next_item
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
@@ -97,7 +97,7 @@ def lease_next(project: Project, annotator: User, at: datetime, holding: Collect
     An open lease that the page does not hold already (`holding`) is resumed before a new item is leased, so that a
     reload or a second tab comes back to the same item, with its draft.
     """
-    own = [one for one in Assignment.objects.open_of(annotator, project) if one.pk not in holding]
+    own = [one for one in begun(project, annotator) if one.pk not in holding]
     for assignment in own:
         if assignment.expires_at > at:
             return assignment
@@ -194,9 +194,15 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
         body_hash=body_hash,
         created_at=at,
     )
-    item = Item.objects.filter(pk=assignment.item_id, state__in=Item.MOVES[Item.State.DONE])
-    item.satisfied(assignment.item.project.overlap).update(state=Item.State.DONE)
+    if to == Assignment.State.SUBMITTED and _has_enough(assignment.item):
+        move(Item.objects.all(), assignment.item_id, Item.State.DONE, Item.MOVES)
     return annotation, True
+
+
+def _has_enough(item: Item) -> bool:
+    """Tell whether a locked item, with one submission or more, has all that it needs."""
+    overlap = item.project.overlap
+    return overlap == 1 or Assignment.objects.submitted(item).count() >= overlap
 
 
 def skip(assignment: Assignment, reason: str) -> None:
