@@ -268,6 +268,8 @@ CHECKS = {
 
 def main() -> None:
     """Run the command line; a refusal is one line on stderr and exit status 1."""
+    # A command needs one connection, not a pool: that would try a database that is away again and again.
+    settings.DATABASES["default"]["OPTIONS"].pop("pool", None)
     try:
         easel(standalone_mode=True)
     except (Refusal, StorageError) as refusal:

@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -70,6 +72,10 @@ class Environment(BaseSettings):
     def _database_is_postgres(cls, value: str) -> str:
         if value and urlsplit(value).scheme not in {"postgresql", "postgres"}:
             raise ValueError("must look like postgresql://user:password@host:5432/name")
+        try:
+            conninfo_to_dict(value)
+        except ProgrammingError as error:
+            raise ValueError(" ".join(str(error).split())) from error
         return value
 
     @field_validator("broker_url")
