@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import math
 import os
 import shutil
@@ -58,6 +59,8 @@ class Config:
     bank: int = 20_000  # pictures as drawn
     flipped_bank: int = 5_000  # mirrored pictures
     flips_from: float = 0.85  # share of the training time after which mirrored pictures join in
+    default_steps: int = 8  # what a request gets that says nothing; see generation.pipelines.Defaults
+    default_guidance: float = 2.0
     seed: int = 0
 
 
@@ -260,6 +263,8 @@ def export(config: Config, vae: Any, tokenizer: PreTrainedTokenizerFast, ema: di
     half: Any = AutoencoderTiny.from_config(vae.config)  # type: ignore[no-untyped-call]
     half.load_state_dict(vae.state_dict())
     assemble(half, tokenizer, parts).to(torch.float16).save_pretrained(new, safe_serialization=True)
+    defaults = {"steps": config.default_steps, "guidance_scale": config.default_guidance}
+    (new / "defaults.json").write_text(json.dumps(defaults) + "\n")
     for weights in new.rglob("*.safetensors"):
         weights.chmod(0o644)  # written for its owner only, but whoever serves the model must read it
     if folder.exists():
