@@ -23,6 +23,7 @@ import psutil
 from easel.embedded.accounts import Account
 
 MARK = "EASEL_SUPERVISED_BY"  # inherited by every descendant of a supervisor; holds a random word
+_EXEC_LOOKS = 20
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
@@ -42,9 +43,14 @@ class Identity:
         """Return the identity of a living process, or None."""
         try:
             process = psutil.Process(pid)
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return None
-            return cls(pid, _started(process), tuple(process.cmdline()))
+            for _ in range(_EXEC_LOOKS):
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    return None
+                command = tuple(process.cmdline())
+                if command:
+                    break
+                time.sleep(0.005)  # in the middle of exec(2): Popen has returned, the command line is not there yet
+            return cls(pid, _started(process), command)
         except (psutil.Error, OSError):
             return None
 
