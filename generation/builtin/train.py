@@ -293,7 +293,7 @@ SHEET_PROMPTS = (
 )
 
 
-def sample_sheet(folder: Path, target: Path, guidance: float = 1.5, rows: int = 4) -> None:
+def sample_sheet(folder: Path, target: Path, guidance: float = Config.default_guidance, rows: int = 4) -> None:
     """Four candidates of each of sixteen prompts, from the exported folder as anybody would load it."""
     pipeline: Any = StableDiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
         folder, torch_dtype=torch.float32

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import secrets
@@ -255,6 +256,7 @@ def _own_server() -> Iterator[str]:
 
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="easel-benchmark-")))
+        home.chmod(0o755)  # as root, Postgres runs as another user, and keeps its data where it can enter
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             bind = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -298,6 +300,7 @@ def _set_up() -> None:
     import django
 
     django.setup()
+    logging.getLogger("easel.common.broker").setLevel(logging.ERROR)  # no broker is up here, and no bell need be heard
 
 
 def _wait_until_ready(bind: str) -> None:
