@@ -8,8 +8,10 @@ many threads, for a busy core then delays a step and not every operation of it:
 
     OMP_NUM_THREADS=1 torchrun --standalone --nproc-per-node 2 -m generation.builtin.train ...
 
-The same command continues from the last checkpoint after a stop. Every few minutes it exports the averaged weights as
-a diffusers folder that `StableDiffusionPipeline.from_pretrained(folder)` loads, with a contact sheet.
+The same command continues from the last checkpoint after a stop. With --start-from a new training begins at the weights
+of an exported folder, whose language may be smaller: so subjects are added to a model that draws some. Every few
+minutes it exports the averaged weights as a diffusers folder that `StableDiffusionPipeline.from_pretrained(folder)`
+loads, with a contact sheet.
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ class Config:
     weight_floor: float = 0.5
     noisy_from: int = 150  # timestep
     noisy_share: float = 0.88  # share of samples at or above it
-    bank: int = 20_000  # pictures as drawn
-    flipped_bank: int = 5_000  # mirrored pictures
+    bank: int = 36_000  # pictures as drawn
+    flipped_bank: int = 6_000  # mirrored pictures
     flips_from: float = 0.85  # share of the training time after which mirrored pictures join in
     default_steps: int = 8  # what a request gets that says nothing; see generation.pipelines.Defaults
     default_guidance: float = 2.0
@@ -253,6 +255,22 @@ def load_checkpoint(
     return {name: float(value) for name, value in groups["progress"].items()}
 
 
+def start_from(folder: Path, tokenizer: PreTrainedTokenizerFast, parts: nn.ModuleDict) -> None:
+    """Take over the weights of an exported folder; a word that it did not know begins as the mean of its words."""
+    known = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer").get_vocab()
+    text = load_file(folder / "text_encoder" / "model.safetensors")
+    name = next(name for name in text if name.endswith("token_embedding.weight"))
+    old = text[name].float()
+    embedding = old.mean(0).repeat(len(tokenizer), 1)
+    for word, index in tokenizer.get_vocab().items():
+        if word in known:
+            embedding[index] = old[known[word]]
+    text[name] = embedding
+    parts["text_encoder"].load_state_dict({name: value.float() for name, value in text.items()})
+    unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    parts["unet"].load_state_dict({name: value.float() for name, value in unet.items()})
+
+
 def export(config: Config, vae: Any, tokenizer: PreTrainedTokenizerFast, ema: dict[str, Tensor], folder: Path) -> None:
     """Write the averaged weights as an fp16 diffusers folder, which a reader finds whole, old or new."""
     parts = nn.ModuleDict({"text_encoder": build_text_encoder(config, tokenizer), "unet": build_unet(config)})
@@ -342,6 +360,7 @@ def train(
     folder: Path,
     minutes: float,
     export_every: float,
+    begin_with: Path | None = None,
 ) -> None:
     """Train for `minutes` in all (over restarts too), on a cosine schedule in time, exporting on the way."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -351,7 +370,10 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer(data.vocabulary(sprites.subjects), config.text_length)
     text_encoder, unet = build_text_encoder(config, tokenizer), build_unet(config)
-    parts = nn.ModuleDict({"text_encoder": text_encoder, "unet": unet}).to(device)
+    parts = nn.ModuleDict({"text_encoder": text_encoder, "unet": unet})
+    if begin_with:
+        start_from(begin_with, tokenizer, parts)
+    parts.to(device)
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # SDPA's backward took a quarter of the step in bf16 on CPU
     print(
@@ -443,6 +465,9 @@ def main() -> None:
     parser.add_argument("--export", type=Path, help="diffusers folder to write; default: OUT/easel-icons")
     parser.add_argument("--export-every", type=float, default=8, help="minutes")
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--start-from", type=Path, help="exported folder to take the first weights from")
+    parser.add_argument("--batch", type=int, default=Config.batch)
+    parser.add_argument("--learning-rate", type=float, default=Config.learning_rate)
     arguments = parser.parse_args()
     sprites = data.Sprites(data.read_subjects(arguments.subjects), arguments.cache)
     vae: Any = AutoencoderTiny.from_pretrained(arguments.vae)  # type: ignore[no-untyped-call]
@@ -450,7 +475,8 @@ def main() -> None:
     folder = arguments.export or arguments.out / "easel-icons"
     if "WORLD_SIZE" in os.environ:  # set by torchrun
         dist.init_process_group("gloo")
-    train(Config(), sprites, vae, arguments.out, folder, arguments.minutes, arguments.export_every)
+    config = Config(batch=arguments.batch, learning_rate=arguments.learning_rate)
+    train(config, sprites, vae, arguments.out, folder, arguments.minutes, arguments.export_every, arguments.start_from)
 
 
 if __name__ == "__main__":
