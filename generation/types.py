@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 MAX_SEED = 2**63 - 1  # torch.Generator.manual_seed takes a signed 64-bit number; imported seeds may use all of it
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+StorageKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,5}$")]
 Lane = Literal["live", "batch"]
 Scheduler = Literal["default", "ddim", "dpmpp_2m", "euler_a", "unipc", "lcm"]
 
@@ -23,15 +24,29 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelReference(Contract):
-    """Which model to load: a registry entry, never a path that a user typed."""
+class WeightsReference(Contract):
+    """Which weights to load: a registry entry, never a path that a user typed."""
 
     id: UUID
     name: str
-    location: Annotated[str, StringConstraints(pattern=r"^(folder|hub):[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-    """`folder:NAME` is looked up in the worker's model folders, `hub:OWNER/NAME` in its hub cache."""
+    location: Annotated[str, StringConstraints(pattern=r"^(folder|hub|api):[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    """`folder:NAME` is looked up in the worker's model folders, `hub:OWNER/NAME` in its hub cache, `api:NAME` among
+    the services that its environment names (there are no weights then)."""
     sha256: Sha256 | None = None
     """Hash over the weights (see `generation.storage.weights_hash`); the worker refuses other weights."""
+
+
+class AdapterReference(WeightsReference):
+    """A LoRA adapter in diffusers' format, and how strongly it counts."""
+
+    scale: float = Field(default=1.0, ge=-4, le=4)
+
+
+class ModelReference(WeightsReference):
+    """A model, with the adapters on top of it and the ControlNet beside it."""
+
+    adapters: tuple[AdapterReference, ...] = Field(default=(), max_length=8)
+    controlnet: WeightsReference | None = None
 
 
 class RenderSettings(Contract):
@@ -42,6 +57,42 @@ class RenderSettings(Contract):
     width: int | None = Field(default=None, ge=16, le=2048, multiple_of=8)  # pixels
     height: int | None = Field(default=None, ge=16, le=2048, multiple_of=8)  # pixels
     scheduler: Scheduler = "default"
+    strength: float | None = Field(default=None, gt=0, le=1)
+    """How much of a starting image is made anew; only with a `Conditioning`."""
+    control_scale: float | None = Field(default=None, ge=0, le=2)
+    """How strongly a ControlNet's condition counts."""
+
+
+class Margins(Contract):
+    """Pixels by which an image grows at each side."""
+
+    left: int = Field(default=0, ge=0, le=1024, multiple_of=8)
+    top: int = Field(default=0, ge=0, le=1024, multiple_of=8)
+    right: int = Field(default=0, ge=0, le=1024, multiple_of=8)
+    bottom: int = Field(default=0, ge=0, le=1024, multiple_of=8)
+
+
+class Conditioning(Contract):
+    """A picture that images start from. Its files are in storage already, re-encoded by the platform as RGB PNG.
+
+    image: starts from it (SDEdit). inpaint: only what is white in the mask is made anew. outpaint: the canvas grows by
+    `margins`, and the new part is made. control: the picture is the condition of the model's ControlNet.
+    """
+
+    kind: Literal["image", "inpaint", "outpaint", "control"]
+    image: StorageKey
+    mask: StorageKey | None = None
+    """One channel (L) PNG of the image's size; white is made anew. Only with `inpaint`."""
+    margins: Margins | None = None
+    """Only with `outpaint`."""
+
+    @model_validator(mode="after")
+    def _parts_fit_the_kind(self) -> Conditioning:
+        if (self.mask is not None) != (self.kind == "inpaint"):
+            raise ValueError("a mask belongs to inpainting, and inpainting needs one")
+        if (self.margins is not None) != (self.kind == "outpaint"):
+            raise ValueError("margins belong to outpainting, and outpainting needs them")
+        return self
 
 
 class RenderPrompt(Contract):
@@ -50,6 +101,7 @@ class RenderPrompt(Contract):
     id: UUID
     text: str = Field(min_length=1, max_length=10_000)
     negative: str = Field(default="", max_length=10_000)
+    conditioning: Conditioning | None = None
     slots: tuple[ImageSlot, ...] = Field(min_length=1)
 
 
@@ -105,6 +157,15 @@ class Manifest(Contract):
     device: str
     versions: dict[str, str]
     """Library name to version: torch, diffusers, transformers."""
+    prompt: str = ""
+    negative: str = ""
+    adapters: tuple[AdapterReference, ...] = ()
+    controlnet: WeightsReference | None = None
+    conditioning: Conditioning | None = None
+    strength: float | None = None
+    control_scale: float | None = None
+    cost: float | None = None
+    """What a paid service charged for this image, in the currency of its configuration."""
 
 
 class RenderedImage(Contract):
@@ -133,7 +194,16 @@ class Progress(Contract):
     lease: Lease
     done: int = Field(ge=0)
     total: int = Field(gt=0)
+    step: int = Field(default=0, ge=0)
+    """Denoising steps done of the batch at hand."""
+    steps: int = Field(default=0, ge=0)
     note: str = Field(default="", max_length=200)
+
+
+class ProgressReply(Contract):
+    """The platform's answer to a sign of life. Where `go_on` is false the job was cancelled, paused or given away."""
+
+    go_on: bool
 
 
 class Failure(Contract):

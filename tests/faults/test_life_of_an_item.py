@@ -128,7 +128,7 @@ def test_no_order_of_acts_loses_or_doubles_an_answer(cast: Cast) -> None:
     make_items(cast, 3)
     Life.cast = cast
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Life,
         settings=settings(
             max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=checks

@@ -16,7 +16,7 @@ from easel.accounts.models import User
 from easel.common.ids import uuid7
 from easel.common.models import Job
 from easel.projects.models import Project
-from easel.prompts.models import Prompt
+from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
 from generation.types import RenderPrompt, RenderSettings
 
@@ -46,16 +46,41 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
 
 
 class GenerationRequest(models.Model):
-    """These prompts x this model x these seeds and settings. Its state is read off its chunks' jobs, never stored."""
+    """These prompts x these models x these seeds and settings. Its state is read off its chunks' jobs, never stored.
+
+    An import of images from elsewhere is one too, with no chunk: it comes finished.
+    """
+
+    class Kind(models.TextChoices):
+        """Where its images come from."""
+
+        RENDER = "render"
+        IMPORT = "import"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_requests")
     model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.RENDER)
+    compared = models.ManyToManyField(
+        ModelVersion,
+        related_name="+",
+        blank=True,
+        help_text="The other models of a comparison: same prompts, same seeds.",
+    )
     settings = models.JSONField(default=dict)
+    conditioning = models.ForeignKey(
+        ConditioningImage,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        help_text="What prompts without a picture of their own start from.",
+    )
     images_per_prompt = models.PositiveSmallIntegerField()
     images_total = models.PositiveIntegerField()
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
+    paused_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
     gathered_at = models.DateTimeField(null=True, help_text="When the last of its images had become part of an item.")
 
     objects = GenerationRequestQuerySet.as_manager()
@@ -105,6 +130,7 @@ class Chunk(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE)
     job = models.OneToOneField(Job, on_delete=models.CASCADE)
+    model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+", null=True)
     prompts = models.JSONField(help_text="generation.types.RenderPrompt, as JSON")
     images = models.PositiveIntegerField()
 
@@ -155,17 +181,21 @@ class Candidate(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE, related_name="candidates")
-    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="candidates")
+    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="candidates", null=True)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="candidates")
     model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
     position = models.PositiveSmallIntegerField(help_text="Its place among the prompt's images of this request.")
-    seed = models.BigIntegerField()
+    seed = models.BigIntegerField(null=True, help_text="Unknown for some imported images.")
     key = models.CharField(max_length=80, help_text="Where its file lies in storage.")
     sha256 = models.CharField(max_length=64)
     width = models.PositiveIntegerField(help_text="Pixels.")
     height = models.PositiveIntegerField(help_text="Pixels.")
     size = models.PositiveIntegerField(help_text="Bytes.")
-    manifest = models.JSONField(help_text="generation.types.Manifest, as JSON")
+    manifest = models.JSONField(help_text="generation.types.Manifest, as JSON; empty for an imported image.")
+    metadata = models.JSONField(default=dict, help_text="What an imported file said about itself.")
+    preview_key = models.CharField(
+        max_length=80, default="", help_text="Its WebP copy without metadata, which annotators see."
+    )
     created_at = models.DateTimeField()
 
     objects = CandidateQuerySet.as_manager()

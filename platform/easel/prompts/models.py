@@ -37,6 +37,32 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         return found
 
 
+class ConditioningImage(models.Model):
+    """A picture that images start from, checked and encoded again before it was stored."""
+
+    class Kind(models.TextChoices):
+        """What a model does with it; see generation.types.Conditioning."""
+
+        IMAGE = "image"
+        INPAINT = "inpaint"
+        OUTPAINT = "outpaint"
+        CONTROL = "control"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    image_key = models.CharField(max_length=80, help_text="Where its RGB PNG lies in storage.")
+    mask_key = models.CharField(max_length=80, default="", blank=True)
+    margins = models.JSONField(null=True, help_text="generation.types.Margins, as JSON")
+    width = models.PositiveIntegerField(help_text="Pixels.")
+    height = models.PositiveIntegerField(help_text="Pixels.")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.width} x {self.height}"
+
+
 class Prompt(models.Model):
     """A text that images are generated for. Never changed: its images show what it said."""
 
@@ -45,6 +71,7 @@ class Prompt(models.Model):
     text = models.TextField()
     negative = models.TextField(default="", blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    conditioning = models.ForeignKey(ConditioningImage, on_delete=models.PROTECT, related_name="prompts", null=True)
     digest = models.CharField(max_length=64, editable=False, help_text="sha256 of text and negative.")
     created_at = models.DateTimeField()
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import models
 
+from easel.accounts.models import User
 from easel.common.ids import uuid7
 from generation.types import ModelReference
 
@@ -24,12 +25,32 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
 class ModelVersion(models.Model):
     """A model that images are generated with: immutable; other weights are another version."""
 
+    class Kind(models.TextChoices):
+        """What its files are."""
+
+        PIPELINE = "pipeline"
+        ADAPTER = "adapter"
+        CONTROLNET = "controlnet"
+        API = "api"
+        IMPORTED = "imported"  # known only from images that came from elsewhere: nothing can be rendered with it
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PIPELINE)
+    base = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="derived",
+        help_text="What it was made from.",
+    )
     family = models.CharField(max_length=100, help_text="The diffusers pipeline class, as StableDiffusionPipeline.")
     location = models.CharField(max_length=200, help_text="folder:NAME or hub:OWNER/NAME")
     sha256 = models.CharField(max_length=64, help_text="Over the weights and configuration files.")
     licence = models.CharField(max_length=100, default="", blank=True)
+    note = models.TextField(default="", blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True)
     created_at = models.DateTimeField()
 
     objects = ModelVersionQuerySet.as_manager()

@@ -193,6 +193,7 @@ def test_huggingface_datasets_loads_the_parquet_with_decoded_images(
     found = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
     assert found.column_names == ["prompt", "chosen", "rejected"]
     best = Candidate.objects.get(pk=ranked[0].assignment.shown_order[0])
+    assert best.seed is not None
     colour = best.seed % 256, best.seed // 256 % 256, best.seed // 65536 % 256
     row = found[0]
     assert isinstance(row["chosen"], Image.Image)
