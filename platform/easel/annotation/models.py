@@ -44,7 +44,7 @@ class Item(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="items")
     request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE, related_name="items")
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="+")
-    group = models.PositiveSmallIntegerField(default=0, help_text="Which of the seeds of a comparison.")
+    group = models.PositiveSmallIntegerField(db_default=0, default=0, help_text="Which of the seeds of a comparison.")
     candidates = models.ManyToManyField(Candidate, related_name="items")
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     priority = models.SmallIntegerField(default=0)

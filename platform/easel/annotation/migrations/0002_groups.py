@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='item',
             name='group',
-            field=models.PositiveSmallIntegerField(default=0, help_text='Which of the seeds of a comparison.'),
+            field=models.PositiveSmallIntegerField(db_default=0, default=0, help_text='Which of the seeds of a comparison.'),
         ),
         migrations.AddConstraint(
             model_name='item',
