@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='generationrequest',
             name='kind',
-            field=models.CharField(choices=[('render', 'Render'), ('import', 'Import')], default='render', max_length=10),
+            field=models.CharField(choices=[('render', 'Render'), ('import', 'Import'), ('preview', 'Preview')], default='render', max_length=10),
         ),
         migrations.AddField(
             model_name='generationrequest',
