@@ -15,7 +15,8 @@ MAX_SEED = 2**63 - 1  # torch.Generator.manual_seed takes a signed 64-bit number
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 StorageKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,5}$")]
 Lane = Literal["live", "batch"]
-Scheduler = Literal["default", "ddim", "dpmpp_2m", "euler_a", "unipc", "lcm"]
+Scheduler = Literal["default", "ddim", "dpmpp_2m", "euler_a", "euler_trailing", "unipc", "lcm"]
+"""`euler_trailing` is what turbo and lightning models were distilled for: Euler steps that end at pure noise."""
 
 
 class Contract(BaseModel):
@@ -142,21 +143,37 @@ class RenderRequest(Contract):
         return self
 
 
+class ServiceCall(Contract):
+    """How a paid or foreign service made an image. It takes no seed: the same call gives another image."""
+
+    service: str
+    """The `api:NAME` of the worker's environment."""
+    model: str
+    """The model as the service names it."""
+    size: str = ""
+    """What was asked for, as 1024x1024; empty: the service's own size."""
+    revised_prompt: str = Field(default="", max_length=10_000)
+    """What the service made of the prompt, where it says so."""
+
+
 class Manifest(Contract):
     """Everything needed to render a candidate again (5-generation: reproducibility)."""
 
     model: str
-    model_sha256: Sha256
-    scheduler: str
-    steps: int
-    guidance_scale: float
-    seed: int
+    model_sha256: Sha256 | None = None
+    scheduler: str = ""
+    steps: int | None = None
+    guidance_scale: float | None = None
+    seed: int | None = None
+    """What is None is unknown, because a service made the image: see `service`."""
     width: int  # pixels
     height: int  # pixels
-    dtype: str
+    dtype: str = ""
     device: str
-    versions: dict[str, str]
+    versions: dict[str, str] = Field(default_factory=dict)
     """Library name to version: torch, diffusers, transformers."""
+    service: ServiceCall | None = None
+    """None for what was rendered here."""
     prompt: str = ""
     negative: str = ""
     adapters: tuple[AdapterReference, ...] = ()

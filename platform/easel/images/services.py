@@ -132,7 +132,8 @@ def record_images(answer: RenderedImages, at: datetime) -> int:
     chunk = Chunk.objects.select_related("request").get(job=job)
     wanted = {(prompt.id, slot.position): slot.seed for prompt in chunk.render_prompts() for slot in prompt.slots}
     for image in answer.images:
-        if wanted.get((image.prompt, image.position)) != image.manifest.seed:
+        seed = image.manifest.seed if image.manifest.service is None else wanted.get((image.prompt, image.position))
+        if seed is None or wanted.get((image.prompt, image.position)) != seed:  # a service takes no seed
             raise Conflict(
                 f"job {job.pk} did not ask for image {image.position} of prompt {image.prompt} with this seed"
             )

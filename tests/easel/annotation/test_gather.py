@@ -118,7 +118,7 @@ def test_an_image_that_the_job_did_not_ask_for_is_refused(cast: Cast, change: st
     rendered = stage.render(stage.claim())
     image = rendered.images[0]
     other: dict[str, dict[str, Any]] = {
-        "seed": {"manifest": image.manifest.model_copy(update={"seed": image.manifest.seed + 1})},
+        "seed": {"manifest": image.manifest.model_copy(update={"seed": (image.manifest.seed or 0) + 1})},
         "position": {"position": 1},
         "prompt": {"prompt": fox.pk},
     }
