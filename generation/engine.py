@@ -32,6 +32,7 @@ VERSIONS = {"torch": torch.__version__, "diffusers": diffusers.__version__, "tra
 
 OnImages = Callable[[tuple[RenderedImage, ...]], None]
 OnNote = Callable[[str], None]
+OnStep = Callable[[int, int], None]
 _NEVER = Event()
 
 
@@ -62,12 +63,15 @@ class Engine:
         *,
         on_images: OnImages,
         on_note: OnNote = lambda note: None,
+        on_step: OnStep = lambda step, steps: None,
         stop: Event = _NEVER,
     ) -> None:
         """Render every image of `request` into `storage`.
 
         on_images hears of images, from another thread, as soon as their files are in storage: each image once.
-        on_note hears what is going on, at every denoising step. Once `stop` is set, the work ends at the next step.
+        on_note hears what is going on, at every denoising step; on_step hears the step and how many there are of the
+        batch at hand. Once `stop` is set, the work ends at the next step, with a WorkerStoppingError.
+        In the live lane the first image is rendered alone, for somebody waits for it.
         Raises a RenderError; prompts that are too long are refused only after all others have been rendered.
         """
         on_note("loading the model")
@@ -83,12 +87,14 @@ class Engine:
                     if stop.is_set():
                         raise WorkerStoppingError("the worker was told to stop; its job goes to the next one")
                     on_note(f"{where}: step {step} of {planned.steps}")
+                    on_step(step, planned.steps)
 
                 after_step(0)
-                batch, images = self._sample_what_fits(request, loaded, planned, tasks[at:], after_step)
+                next_ones = tasks[at : at + 1] if request.lane == "live" and at == 0 else tasks[at:]
+                batch, images = self._sample_what_fits(request, loaded, planned, next_ones, after_step)
                 writer.add(
                     [
-                        (image, self._answer(request, loaded, planned, task))
+                        (image, self._answer(request, loaded, planned, task, len(batch)))
                         for task, image in zip(batch, images, strict=True)
                     ]
                 )
@@ -158,7 +164,9 @@ class Engine:
                 del self._loaded[folder]
             self._release_memory()
 
-    def _answer(self, request: RenderRequest, loaded: LoadedPipeline, planned: Plan, task: Task) -> Finish:
+    def _answer(
+        self, request: RenderRequest, loaded: LoadedPipeline, planned: Plan, task: Task, together: int
+    ) -> Finish:
         def finish(pixels: Pixels, content: bytes, key: str) -> RenderedImage:
             height, width = pixels.shape[:2]
             return RenderedImage(
@@ -171,8 +179,10 @@ class Engine:
                 height=height,
                 manifest=Manifest(
                     model=request.model.name,
+                    model_location=request.model.location,
                     model_sha256=loaded.sha256,
                     scheduler=planned.scheduler,
+                    requested_scheduler=request.settings.scheduler,
                     steps=planned.steps,
                     guidance_scale=planned.guidance,
                     seed=task.seed,
@@ -181,6 +191,10 @@ class Engine:
                     dtype=str(loaded.pipe.dtype).removeprefix("torch."),
                     device=self._name(),
                     versions=VERSIONS,
+                    batch=together,
+                    threads=torch.get_num_threads(),
+                    prompt=task.prompt.text,
+                    negative=task.prompt.negative,
                 ),
             )
 

@@ -16,9 +16,12 @@ from typing import IO, cast
 import fsspec
 from fsspec.core import url_to_fs
 
-from generation.types import ModelReference
+from generation.types import WeightsReference
 
 MODEL_PATH_VARIABLE = "EASEL_MODEL_PATH"
+PIPELINE_FILE = "model_index.json"
+ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # as diffusers' save_lora_weights names it
+CONTROLNET_FILE = "config.json"
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,5}")
 
 
@@ -109,19 +112,19 @@ def model_folders() -> list[Path]:
     return [*named, Path(__file__).parent / "builtin"]
 
 
-def model_folder(location: str) -> Path:
-    """Return the folder of a `folder:NAME` location.
+def model_folder(location: str, having: str = PIPELINE_FILE) -> Path:
+    """Return the folder of a `folder:NAME` location; for an adapter or a ControlNet, say which file it must have.
 
-    Raises ModelNotFoundError when no model folder of this machine holds NAME with a model_index.json.
+    Raises ModelNotFoundError when no model folder of this machine holds NAME with that file.
     """
     name = location.removeprefix("folder:")
     for root in model_folders():
         path = (root / name).resolve()
-        if path.is_relative_to(root.resolve()) and (path / "model_index.json").is_file():
+        if path.is_relative_to(root.resolve()) and (path / having).is_file():
             return path
     looked = ", ".join(str(root) for root in model_folders())
     raise ModelNotFoundError(
-        f"model {name!r}: no folder with a model_index.json of that name in {looked}. "
+        f"model {name!r}: no folder with a {having} of that name in {looked}. "
         f"Put it there, or add its parent folder to {MODEL_PATH_VARIABLE}."
     )
 
@@ -137,6 +140,6 @@ def weights_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def is_local_folder(model: ModelReference) -> bool:
+def is_local_folder(model: WeightsReference) -> bool:
     """Tell whether a model lies in a folder of this machine (and not on a hub)."""
     return model.location.startswith("folder:")

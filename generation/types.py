@@ -160,8 +160,12 @@ class Manifest(Contract):
     """Everything needed to render a candidate again (5-generation: reproducibility)."""
 
     model: str
+    model_location: str = ""
+    """As in `WeightsReference`; `generation.verify` finds the model by it."""
     model_sha256: Sha256 | None = None
     scheduler: str = ""
+    """The scheduler's class."""
+    requested_scheduler: Scheduler = "default"
     steps: int | None = None
     guidance_scale: float | None = None
     seed: int | None = None
@@ -172,6 +176,10 @@ class Manifest(Contract):
     device: str
     versions: dict[str, str] = Field(default_factory=dict)
     """Library name to version: torch, diffusers, transformers."""
+    batch: int = Field(default=1, ge=1)
+    """Images in the call that made this one: the same bits need a batch of the same size."""
+    threads: int = Field(default=1, ge=1)
+    """Of torch on a CPU; another number of them adds the same numbers in another order."""
     service: ServiceCall | None = None
     """None for what was rendered here."""
     prompt: str = ""

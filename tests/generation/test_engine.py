@@ -35,8 +35,9 @@ def test_every_image_of_a_request_is_made_and_described(
         assert len(content) == image.bytes
         assert Image.open(io.BytesIO(content)).size == (image.width, image.height) == (16, 16)
     manifest = images["red apple", 2].manifest
-    assert manifest.model_dump(exclude={"versions"}) == {
+    assert manifest.model_dump(exclude={"versions"}, exclude_defaults=True) == {
         "model": "Tiny",
+        "model_location": "folder:tiny",
         "model_sha256": weights_hash(models / "tiny"),
         "scheduler": "DDIMScheduler",
         "steps": 2,
@@ -46,6 +47,8 @@ def test_every_image_of_a_request_is_made_and_described(
         "height": 16,
         "dtype": "float32",
         "device": "cpu",
+        "batch": 4,
+        "prompt": "red apple",
     }
     assert set(manifest.versions) == {"torch", "diffusers", "transformers"}
 
@@ -78,6 +81,7 @@ def test_a_request_settles_what_the_model_leaves_open(ask: Ask, render: Render) 
         ("ddim", "DDIMScheduler"),
         ("dpmpp_2m", "DPMSolverMultistepScheduler"),
         ("euler_a", "EulerAncestralDiscreteScheduler"),
+        ("euler_trailing", "EulerDiscreteScheduler"),
         ("unipc", "UniPCMultistepScheduler"),
         ("lcm", "LCMScheduler"),
     ],
@@ -159,6 +163,20 @@ def test_a_stop_order_ends_the_work_at_the_next_step_and_keeps_what_is_done(ask:
     with pytest.raises(WorkerStoppingError):
         Engine(batch=2).render(ask({"apple": range(4)}), storage, on_images=kept.extend, on_note=note, stop=stop)
     assert [image.position for image in kept] == [0, 1]
+
+
+def test_whoever_waits_for_live_images_sees_the_first_one_alone_and_each_step(ask: Ask, storage: Storage) -> None:
+    batches: list[int] = []
+    steps: list[tuple[int, int]] = []
+    request = ask({"apple": range(4)}).model_copy(update={"lane": "live"})
+    Engine(batch=8).render(
+        request,
+        storage,
+        on_images=lambda images: batches.append(len(images)),
+        on_step=lambda step, of: steps.append((step, of)),
+    )
+    assert batches == [1, 3]
+    assert steps == [(0, 2), (1, 2), (2, 2)] * 2
 
 
 def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_rendered(
