@@ -21,6 +21,7 @@ from easel.accounts.services import create_token, create_user
 from easel.annotation.models import Assignment
 from easel.common import jobs
 from easel.images.models import Candidate, GenerationRequest
+from easel.images.services import pause
 from easel.projects.models import Invitation, Membership
 from easel.projects.services import invite
 from easel.prompts.models import PromptImport
@@ -63,6 +64,9 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "api:generation": {"GET": INSPECT},
     "api:generation_candidates": {"GET": INSPECT},
     "api:generation_retries": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:generation_cancel": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:generation_pause": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:generation_resume": {"POST": (401, 403, 404, 202, 404, 202)},
     "api:assignment": {"GET": BOBS_OWN},
     "api:assignment_annotation": {"PUT": (401, 201, 404, 404, 404, 404)},
     "api:assignment_draft": {"PUT": BOBS_OWN},
@@ -81,6 +85,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "prompt_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
     "generations": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
     "gallery": {"GET": PAGE_OF_INSPECTORS},
+    "side_by_side": {"GET": PAGE_OF_INSPECTORS},
     "annotations": {"GET": PAGE_OF_INSPECTORS},
     "export": {"GET": PAGE_OF_INSPECTORS},
     "people": {"GET": PAGE_OF_MANAGERS, "POST": PAGE_OF_MANAGERS},
@@ -100,6 +105,8 @@ class World:
 
     cast: Cast
     request: GenerationRequest
+    waiting: GenerationRequest
+    paused: GenerationRequest
     candidate: Candidate
     assignment: Assignment
     preview: PromptImport
@@ -135,6 +142,8 @@ def make_world(cast: Cast) -> World:
     request = stage.generate(cast, stage.make_prompts(cast.project, "a broken icon"))
     failure = Failure(lease=stage.claim().lease, code="bad_model", reason="It has no weights.", retryable=False)
     jobs.fail(failure, timezone.now())
+    waiting, paused = (stage.generate(cast, list(cast.project.prompts.all())) for _ in range(2))
+    pause(paused, timezone.now())
     invitation, secret = invite(cast.project, "annotator", cast.alice, "owner", timezone.now(), days=7, max_uses=9)
     people = {
         "anonymous": None,
@@ -147,6 +156,8 @@ def make_world(cast: Cast) -> World:
     return World(
         cast=cast,
         request=request,
+        waiting=waiting,
+        paused=paused,
         candidate=Candidate.objects.of_project(cast.project)[0],
         assignment=stage.lease(cast.project, cast.bob),
         preview=preview_import(cast.project, "more.txt", b"one more icon", cast.erin, timezone.now()),
@@ -167,6 +178,10 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.cast.project.template_version.template_id]
     if plain in {"generation", "generation_candidates", "generation_retries", "retry_generation"}:
         return [world.request.pk]
+    if plain in {"generation_cancel", "generation_pause"}:
+        return [world.waiting.pk]
+    if plain == "generation_resume":
+        return [world.paused.pk]
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
     return {

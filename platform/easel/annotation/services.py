@@ -58,7 +58,10 @@ class AssignmentFinished(Conflict):
 
 
 def gather(at: datetime, project: Project | None = None) -> int:
-    """Make an item of every prompt whose images of a request are all there; return how many were made. Idempotent."""
+    """Make an item of every prompt whose images of a request are all there; return how many were made. Idempotent.
+
+    A comparison gives an item for each prompt and seed, with one image of each model.
+    """
     return sum(
         _gather_request(pk, at) for pk in GenerationRequest.objects.ungathered(project).values_list("pk", flat=True)
     )
@@ -72,11 +75,12 @@ def _gather_request(pk: UUID, at: datetime) -> int:
     )
     made = []
     links = []
-    known = set(Item.objects.filter(request=request).values_list("prompt_id", flat=True))
-    for prompt_id, candidates in Candidate.objects.complete_sets(request, without=known):
+    known = set(Item.objects.filter(request=request).values_list("prompt_id", "group"))
+    for prompt_id, group, candidates in Candidate.objects.complete_sets(request, without=known):
         item = Item(
             project=request.project,
             prompt_id=prompt_id,
+            group=group,
             request=request,
             template_version_id=request.project.template_version_id,
             created_at=at,
@@ -85,7 +89,9 @@ def _gather_request(pk: UUID, at: datetime) -> int:
         links += [Item.candidates.through(item_id=item.pk, candidate_id=candidate) for candidate in candidates]
     Item.objects.bulk_create(made, batch_size=1_000)
     Item.candidates.through.objects.bulk_create(links, batch_size=2_000)
-    if Item.objects.filter(request=request).count() * request.images_per_prompt == request.images_total:
+    # No image comes after a cancel: what is complete by now is all that there will be.
+    all_are_there = (len(known) + len(made)) * request.images_per_item == request.images_total
+    if all_are_there or request.cancelled_at is not None:
         GenerationRequest.objects.filter(pk=pk).update(gathered_at=at)
     return len(made)
 

@@ -23,3 +23,8 @@ def move(queryset: models.QuerySet[Any], pk: UUID, to: str, moves: Moves, **chan
     if not moved:
         name = queryset.model._meta.verbose_name
         raise IllegalTransition(f"This {name} can no longer become {to}: it changed in the meantime. Load it again.")
+
+
+def move_all(queryset: models.QuerySet[Any], to: str, moves: Moves, **changes: Any) -> int:
+    """Move every row of `queryset` that may reach the state `to`; return how many did. The others stay as they are."""
+    return queryset.filter(state__in=moves[to]).update(state=to, **changes)

@@ -9,18 +9,20 @@ from celery import shared_task
 from django.utils import timezone
 
 from easel.common import jobs
-from generation.types import Failure, Progress
+from generation.types import Failure, Progress, ProgressReply
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="easel.jobs.progress")
-def progress(message: dict[str, Any]) -> None:
-    """A worker's sign of life."""
+@shared_task(name="easel.jobs.progress", ignore_result=False)
+def progress(message: dict[str, Any]) -> dict[str, Any]:
+    """A worker's sign of life; answered with whether to go on."""
     try:
         jobs.heartbeat(Progress.model_validate(message), at=timezone.now())
     except jobs.StaleLease as refusal:
         logger.info("%s", refusal.detail)
+        return ProgressReply(go_on=False).model_dump(mode="json")
+    return ProgressReply(go_on=True).model_dump(mode="json")
 
 
 @shared_task(name="easel.jobs.fail")

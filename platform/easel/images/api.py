@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import FileResponse, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from pydantic import ValidationError
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -18,14 +19,16 @@ from rest_framework.views import APIView
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import NotFound
+from easel.common.models import Job
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
 from easel.common.storage import storage
 from easel.images import services
 from easel.images.access import candidate_for, generation_for
 from easel.images.models import Candidate, GenerationRequest
+from easel.images.progress import RequestProgress, progress_of_one
 from easel.projects.access import project_for
-from easel.prompts.models import Prompt
+from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
 from generation.storage import StorageError
 from generation.types import MAX_SEED, RenderSettings
@@ -44,8 +47,25 @@ class SettingsSerializer(serializers.Serializer[Any]):
 class NewGenerationSerializer(serializers.Serializer[Any]):
     """What to generate."""
 
-    model = serializers.CharField(max_length=100, help_text="A model version's id or name.")
-    images_per_prompt = serializers.IntegerField(min_value=1, max_value=64, default=4)
+    model = serializers.CharField(max_length=100, required=False, help_text="A model version's id or name.")
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        min_length=2,
+        max_length=8,
+        help_text="In place of `model`, to compare several: each makes its images from the same seeds.",
+    )
+    lane = serializers.ChoiceField(
+        choices=Job.Lane.choices,
+        default=Job.Lane.BATCH,
+        help_text="live: somebody waits for a few images; it goes before all batch work.",
+    )
+    images_per_prompt = serializers.IntegerField(
+        min_value=1,
+        max_value=64,
+        required=False,
+        help_text="Of each model. Left out: 4, or for a comparison as many as there are seeds, else 1.",
+    )
     seeds = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=MAX_SEED),
         required=False,
@@ -54,6 +74,9 @@ class NewGenerationSerializer(serializers.Serializer[Any]):
         help_text="One for each image; every prompt uses these. Left out: every image has a seed of its own.",
     )
     settings = SettingsSerializer(required=False)
+    conditioning = serializers.UUIDField(
+        required=False, help_text="The picture that prompts without one of their own start from."
+    )
     prompts = serializers.ListField(
         child=serializers.UUIDField(),
         required=False,
@@ -68,6 +91,20 @@ class NewGenerationSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(f"There is no model {value!r}. GET /api/v1/models/ lists them.")
         return found
 
+    def validate_models(self, value: list[str]) -> list[ModelVersion]:
+        """Find the models that are compared."""
+        return [self.validate_model(one) for one in value]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Settle which models, and how many images of each."""
+        if ("model" in attrs) == ("models" in attrs):
+            raise serializers.ValidationError({"model": "Name either one model, or several in models."})
+        compared = attrs.pop("models", None)
+        attrs["model"], attrs["compared"] = (compared[0], compared[1:]) if compared else (attrs["model"], [])
+        if "images_per_prompt" not in attrs:
+            attrs["images_per_prompt"] = len(attrs.get("seeds", [1])) if compared else 4
+        return attrs
+
     def validate_settings(self, value: dict[str, Any]) -> RenderSettings:
         """Check the settings against the worker's contract."""
         try:
@@ -78,11 +115,18 @@ class NewGenerationSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(f"{where}: {problem['msg']}") from error
 
 
-class ProgressSerializer(serializers.Serializer[GenerationRequest]):
-    """Images done, of all."""
+class ProgressSerializer(serializers.Serializer[RequestProgress]):
+    """How far a request has come."""
 
-    done = serializers.IntegerField(source="images_done")
-    total = serializers.IntegerField(source="images_total")
+    done = serializers.IntegerField(source="request.images_done", help_text="Images.")
+    total = serializers.IntegerField(source="request.images_total", help_text="Images.")
+    step = serializers.IntegerField(help_text="Denoising steps done of the images at hand.")
+    steps = serializers.IntegerField()
+    note = serializers.CharField(help_text="What the worker is doing, in words.")
+    images_per_second = serializers.FloatField(source="per_second", allow_null=True, help_text="Lately; null: unknown.")
+    eta_seconds = serializers.FloatField(
+        source="seconds_left", allow_null=True, help_text="Until the last image at this pace; null: unknown."
+    )
 
 
 class CandidateSerializer(serializers.ModelSerializer[Candidate]):
@@ -115,8 +159,11 @@ class CandidateSerializer(serializers.ModelSerializer[Candidate]):
 class GenerationSerializer(serializers.ModelSerializer[GenerationRequest]):
     """A generation request and how far it has come."""
 
-    state = serializers.ChoiceField(choices=["queued", "running", "done", "failed"])
-    progress = ProgressSerializer(source="*")
+    state = serializers.ChoiceField(choices=["queued", "running", "paused", "cancelled", "done", "failed"])
+    compared: serializers.PrimaryKeyRelatedField[ModelVersion] = serializers.PrimaryKeyRelatedField(
+        many=True, read_only=True, help_text="The other models of a comparison."
+    )
+    progress = serializers.SerializerMethodField()
     settings = serializers.DictField()
     error = serializers.SerializerMethodField(help_text="Why parts of it failed, or null.")
     candidates = serializers.SerializerMethodField(help_text="The address of its candidates.")
@@ -124,8 +171,14 @@ class GenerationSerializer(serializers.ModelSerializer[GenerationRequest]):
     class Meta:
         model = GenerationRequest
         fields = [
-            "id", "model", "settings", "images_per_prompt", "state", "progress", "error", "candidates", "created_at",
+            "id", "model", "compared", "settings", "images_per_prompt", "state", "progress", "error", "candidates",
+            "created_at",
         ]  # fmt: skip
+
+    @extend_schema_field(ProgressSerializer)
+    def get_progress(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return how far it has come."""
+        return ProgressSerializer(progress_of_one(request, timezone.now())).data
 
     def get_error(self, request: GenerationRequest) -> str | None:
         """Return the reasons of the dead jobs, each once."""
@@ -166,6 +219,9 @@ class ProjectGenerations(APIView):
             images_per_prompt=valid["images_per_prompt"],
             seeds=valid.get("seeds"),
             settings_=valid.get("settings"),
+            lane=valid["lane"],
+            compared=valid["compared"],
+            conditioning=ConditioningImage.objects.chosen(project, valid.get("conditioning")),
         )
         return Response(GenerationSerializer(generation_for(request.user, made.pk, Act.INSPECT)).data, status=202)
 
@@ -197,6 +253,36 @@ class GenerationRetries(APIView):
         """Give the failed parts of a request three new attempts."""
         found = generation_for(request.user, pk, Act.GENERATE)
         services.retry_failed(found, timezone.now())
+        return Response(GenerationSerializer(generation_for(request.user, pk, Act.INSPECT)).data, status=202)
+
+
+class GenerationCancel(APIView):
+    """The end of a request."""
+
+    @documented("generation_cancel_create", answers={202: GenerationSerializer}, errors=(409,))
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Cancel: what is made stays, what is at work stops at its next denoising step."""
+        services.cancel(generation_for(request.user, pk, Act.GENERATE), timezone.now())
+        return Response(GenerationSerializer(generation_for(request.user, pk, Act.INSPECT)).data, status=202)
+
+
+class GenerationPause(APIView):
+    """A rest."""
+
+    @documented("generation_pause_create", answers={202: GenerationSerializer}, errors=(409,))
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Pause until it is resumed; what is at work stops at its next denoising step."""
+        services.pause(generation_for(request.user, pk, Act.GENERATE), timezone.now())
+        return Response(GenerationSerializer(generation_for(request.user, pk, Act.INSPECT)).data, status=202)
+
+
+class GenerationResume(APIView):
+    """The end of a rest."""
+
+    @documented("generation_resume_create", answers={202: GenerationSerializer}, errors=(409,))
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Let a paused request go on."""
+        services.resume(generation_for(request.user, pk, Act.GENERATE), timezone.now())
         return Response(GenerationSerializer(generation_for(request.user, pk, Act.INSPECT)).data, status=202)
 
 

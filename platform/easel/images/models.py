@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,8 +10,8 @@ from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
-from django.db.models import Count, Max, Min, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Mod
 
 from easel.accounts.models import User
 from easel.common.ids import uuid7
@@ -26,7 +27,8 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
 
     def of_project(self, project: Project) -> GenerationRequestQuerySet:
         """A project's requests, newest first, with their progress."""
-        return self.filter(project=project).with_progress().select_related("model", "created_by").order_by("-id")
+        found = self.filter(project=project).with_progress().order_by("-id")
+        return found.select_related("model", "created_by").prefetch_related("compared")
 
     def ungathered(self, project: Project | None) -> GenerationRequestQuerySet:
         """Requests whose images have not all become items; one image alone is nothing to rank."""
@@ -108,9 +110,13 @@ class GenerationRequest(models.Model):
 
     @property
     def state(self) -> str:
-        """queued, running, done, or failed (some chunks are dead, the others are finished)."""
+        """queued, running, paused, cancelled, done, or failed (some chunks are dead, the others are finished)."""
         if self.chunks_done == self.chunks:
             return "done"
+        if self.cancelled_at is not None:
+            return "cancelled"
+        if self.paused_at is not None:
+            return "paused"
         if self.chunks_done + self.chunks_dead == self.chunks:
             return "failed"
         return "running" if self.chunks_started else "queued"
@@ -119,6 +125,12 @@ class GenerationRequest(models.Model):
     def percent(self) -> int:
         """Images done, of a hundred."""
         return 100 * self.images_done // max(self.images_total, 1)
+
+    @property
+    def images_per_item(self) -> int:
+        """Images that are ranked together: all of a prompt's, or in a comparison one of each model."""
+        compared = len(self.compared.all())
+        return compared + 1 if compared else self.images_per_prompt
 
     def render_settings(self) -> RenderSettings:
         """The settings as the worker reads them."""
@@ -163,18 +175,29 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
         later = found["n"] * (found["batches"] - 1) / found["batches"]
         return float(later / (found["last"] - found["first"]).total_seconds())
 
-    def complete_sets(self, request: GenerationRequest, without: Collection[UUID]) -> Iterator[tuple[UUID, list[UUID]]]:
-        """For each prompt whose images of a request are all there: the prompt and its candidates, in their order."""
+    def complete_sets(
+        self, request: GenerationRequest, without: Collection[tuple[UUID, int]]
+    ) -> Iterator[tuple[UUID, int, list[UUID]]]:
+        """What can be ranked of a request: a prompt, a group of its images that are all there, and their ids.
+
+        A comparison has a group for each seed, with one image of each model; any other request has one group, 0.
+        `without` names the prompts and groups that are known already.
+        """
+        together = request.images_per_item
+        groups = request.images_per_prompt // together
+        known = Counter(prompt for prompt, _ in without)
         sets: models.QuerySet[Any] = (
             self.filter(request=request)
-            .exclude(prompt__in=without)
-            .values("prompt")
+            .exclude(prompt__in=[prompt for prompt, count in known.items() if count == groups])
+            .annotate(group=Mod(F("position"), groups))
+            .values("prompt", "group")
             .annotate(ids=ArrayAgg("id", order_by="position"), found=Count("*"))
-            .filter(found=request.images_per_prompt)
-            .order_by("prompt")
+            .filter(found=together)
+            .order_by("prompt", "group")
         )
         for row in sets:
-            yield row["prompt"], row["ids"]
+            if (row["prompt"], row["group"]) not in without:
+                yield row["prompt"], row["group"], row["ids"]
 
 
 class Candidate(models.Model):
@@ -206,3 +229,18 @@ class Candidate(models.Model):
 
     def __str__(self) -> str:
         return f"candidate {self.position} of {self.prompt_id}"
+
+
+class ImageImport(models.Model):
+    """Files that were uploaded and read, and wait for their preview to be confirmed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    accepted = models.JSONField(help_text="images.imports.Picture, as JSON")
+    rejected = models.JSONField(help_text="File names with reasons.")
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"import of {len(self.accepted)} images"

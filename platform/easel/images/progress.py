@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from easel.common.models import Job
 from easel.images.models import Candidate, GenerationRequest
 from easel.images.services import failures
 from easel.projects.models import Project
@@ -22,12 +23,17 @@ class Failed:
 
 @dataclass(frozen=True)
 class RequestProgress:
-    """A generation request, how quickly its images come, and what failed."""
+    """A generation request, how quickly its images come, what its worker does, and what failed."""
 
     request: GenerationRequest
     per_second: float | None
     """Images a second, lately; None where it cannot be told."""
     failed: tuple[Failed, ...]
+    step: int = 0
+    """Denoising steps done of the batch at hand."""
+    steps: int = 0
+    note: str = ""
+    """What its worker said last, as "loading the model"."""
 
     @property
     def live(self) -> bool:
@@ -46,14 +52,18 @@ class RequestProgress:
 
 def progress_of(project: Project, at: datetime, limit: int) -> list[RequestProgress]:
     """Return the newest requests of a project with their progress."""
-    return [
-        RequestProgress(
-            request,
-            Candidate.objects.pace(request, at) if request.state == "running" else None,
-            _failed(request) if request.chunks_dead else (),
-        )
-        for request in GenerationRequest.objects.of_project(project)[:limit]
-    ]
+    return [progress_of_one(request, at) for request in GenerationRequest.objects.of_project(project)[:limit]]
+
+
+def progress_of_one(request: GenerationRequest, at: datetime) -> RequestProgress:
+    """Return how far a request, read with its progress, has come."""
+    failed = _failed(request) if request.chunks_dead else ()
+    if request.state != "running":
+        return RequestProgress(request, None, failed)
+    # Several workers may share a request: the one that began last has the newest to tell.
+    job = Job.objects.filter(chunk__request=request, state=Job.State.RUNNING).order_by("-claimed_at").first()
+    said = (job.step, job.steps, job.note) if job else (0, 0, "")
+    return RequestProgress(request, Candidate.objects.pace(request, at), failed, *said)
 
 
 def _failed(request: GenerationRequest) -> tuple[Failed, ...]:

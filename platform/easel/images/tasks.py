@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
@@ -15,10 +16,14 @@ from generation.types import Claim, RenderedImages
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="easel.images.claim", ignore_result=False, acks_late=False)
-def claim(message: dict[str, Any]) -> dict[str, Any] | None:
-    """A free worker asks for work. Acknowledged early: a claim asked twice would lease twice."""
-    request = services.claim_render(Claim.model_validate(message), at=timezone.now())
+@shared_task(name="easel.images.claim", bind=True, ignore_result=False, acks_late=False)
+def claim(self: Any, message: dict[str, Any]) -> dict[str, Any] | None:
+    """A free worker asks for work. The message's id becomes the lease, so a message that comes twice leases once.
+
+    It is acknowledged early: an answer that comes after a restart finds nobody waiting.
+    """
+    token = UUID(self.request.id) if self.request.id else None
+    request = services.claim_render(Claim.model_validate(message), at=timezone.now(), token=token)
     return request.model_dump(mode="json") if request else None
 
 

@@ -11,6 +11,7 @@ from easel.accounts.models import User
 from easel.common.errors import InvalidInput
 from easel.common.ids import uuid7
 from easel.projects.models import Project
+from generation.types import Conditioning
 
 MAX_TEXT = 10_000
 
@@ -37,6 +38,24 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         return found
 
 
+class ConditioningImageQuerySet(models.QuerySet["ConditioningImage"]):
+    """Reads of conditioning images."""
+
+    def of_project(self, project: Project) -> ConditioningImageQuerySet:
+        """A project's, newest first."""
+        return self.filter(project=project).order_by("-id")
+
+    def chosen(self, project: Project, pk: UUID | None) -> ConditioningImage | None:
+        """The one of that id, or none for no id. Raises InvalidInput for an id that the project does not have."""
+        if pk is None:
+            return None
+        found = self.of_project(project).filter(pk=pk).first()
+        if found is None:
+            message = f"{pk} is no conditioning image of this project. Upload it first."
+            raise InvalidInput(message, fields={"conditioning": [message]})
+        return found
+
+
 class ConditioningImage(models.Model):
     """A picture that images start from, checked and encoded again before it was stored."""
 
@@ -59,8 +78,16 @@ class ConditioningImage(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
 
+    objects = ConditioningImageQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.kind} {self.width} x {self.height}"
+
+    def contract(self) -> Conditioning:
+        """What a worker gets of it."""
+        return Conditioning.model_validate(
+            {"kind": self.kind, "image": self.image_key, "mask": self.mask_key or None, "margins": self.margins}
+        )
 
 
 class Prompt(models.Model):
@@ -72,7 +99,7 @@ class Prompt(models.Model):
     negative = models.TextField(default="", blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     conditioning = models.ForeignKey(ConditioningImage, on_delete=models.PROTECT, related_name="prompts", null=True)
-    digest = models.CharField(max_length=64, editable=False, help_text="sha256 of text and negative.")
+    digest = models.CharField(max_length=64, editable=False, help_text="sha256 of text, negative and conditioning.")
     created_at = models.DateTimeField()
 
     objects = PromptQuerySet.as_manager()

@@ -23,11 +23,14 @@ class Row:
     text: str
     negative: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    conditioning: str = ""
+    """Id of the picture that its images start from."""
 
     @property
     def digest(self) -> str:
-        """What makes two prompts the same."""
-        return sha256(f"{self.text}\0{self.negative}".encode()).hexdigest()
+        """What makes two prompts the same: the same text may stand with two pictures."""
+        parts = [self.text, self.negative, *([self.conditioning] if self.conditioning else [])]
+        return sha256("\0".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ def add_prompts(project: Project, parsed: Parsed, at: datetime) -> tuple[list[Pr
             text=row.text,
             negative=row.negative,
             metadata=row.metadata,
+            conditioning_id=row.conditioning or None,
             digest=row.digest,
             created_at=at,
         )
