@@ -38,6 +38,9 @@ api = [
     path("generations/<uuid:pk>/", images_api.GenerationDetail.as_view(), name="generation"),
     path("generations/<uuid:pk>/candidates/", images_api.GenerationCandidates.as_view(), name="generation_candidates"),
     path("generations/<uuid:pk>/retries/", images_api.GenerationRetries.as_view(), name="generation_retries"),
+    path("generations/<uuid:pk>/cancel/", images_api.GenerationCancel.as_view(), name="generation_cancel"),
+    path("generations/<uuid:pk>/pause/", images_api.GenerationPause.as_view(), name="generation_pause"),
+    path("generations/<uuid:pk>/resume/", images_api.GenerationResume.as_view(), name="generation_resume"),
     path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
     path(
         "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"
@@ -64,6 +67,7 @@ urlpatterns = [
     path("projects/<uuid:pk>/prompts/imports/<uuid:import_pk>/", prompts.prompt_import, name="prompt_import"),
     path("projects/<uuid:pk>/generations/", images.generations, name="generations"),
     path("projects/<uuid:pk>/images/", images.gallery, name="gallery"),
+    path("projects/<uuid:pk>/images/side-by-side/", images.side_by_side, name="side_by_side"),
     path("projects/<uuid:pk>/annotations/", annotation.annotation_list, name="annotations"),
     path("projects/<uuid:pk>/export/", snapshots.export, name="export"),
     path("projects/<uuid:pk>/people/", projects.people, name="people"),

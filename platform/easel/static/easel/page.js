@@ -37,13 +37,18 @@ async function copy(button) {
   if (!source) return;
   const words = button.textContent;
   try {
-    await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
+    await navigator.clipboard.writeText(source.value ?? ("copyLines" in button.dataset ? linesOf(source) : source.textContent.trim()));
     button.textContent = "Copied";
   } catch {
     getSelection().selectAllChildren(source); // no clipboard on plain http: select it, so that Ctrl+C does
     button.textContent = "Selected";
   }
   setTimeout(() => (button.textContent = words), 2000);
+}
+
+// A list of names and values as lines of text.
+function linesOf(list) {
+  return [...list.querySelectorAll("dt")].map((name) => `${name.textContent.trim()}: ${name.nextElementSibling.textContent.trim()}`).join("\n");
 }
 
 document.addEventListener("click", (event) => {

@@ -1,4 +1,4 @@
-// The pages of a project: forms that are sent once, the large image, and good manners for htmx.
+// The pages of a project: forms that are sent once, and good manners for htmx.
 
 // A double click or an impatient second one must not send a form twice. Coming back with the back button starts afresh.
 document.addEventListener("submit", (event) => {
@@ -29,49 +29,6 @@ for (const total of document.querySelectorAll("[data-total-of]")) {
 
 // The current tab is in view on a narrow screen.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-
-// The large image of a gallery.
-const dialog = document.getElementById("image-dialog");
-if (dialog) {
-  const body = dialog.querySelector("[data-body]");
-  let current = null;
-
-  const show = (link) => {
-    current = link;
-    body.replaceChildren(link.closest("li").querySelector("template").content.cloneNode(true));
-    for (const button of dialog.querySelectorAll("[data-step]")) button.disabled = !beside(Number(button.dataset.step));
-    if (!dialog.open) dialog.showModal();
-  };
-  const beside = (step) => {
-    const links = [...document.querySelectorAll("a[data-image]")];
-    return links[links.indexOf(current) + step];
-  };
-  const move = (step) => {
-    const next = beside(step);
-    if (!next) return;
-    next.scrollIntoView({ block: "nearest" }); // the page follows, so that more images are fetched in time
-    show(next);
-  };
-
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("a[data-image]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    show(link);
-  });
-  dialog.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-step]");
-    if (button) move(Number(button.dataset.step));
-  });
-  dialog.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowRight") move(1);
-    else if (event.key === "ArrowLeft") move(-1);
-  });
-  dialog.addEventListener("close", () => current?.focus());
-  document.addEventListener("htmx:afterSettle", () => {
-    if (dialog.open && current) show(current); // images came in: there may be a next one now
-  });
-}
 
 // htmx: nothing is fetched for a page that nobody looks at, and an ended session leads to sign-in, not into the page.
 document.addEventListener("htmx:beforeRequest", (event) => {

@@ -1,8 +1,9 @@
-// All images enlarged over the whole window. They zoom and move together: the same detail of each is in view. One of them can be
-// shown alone, and flipped with another in the very same spot.
+// All images enlarged, over the whole window (in a dialog) or as a part of a page. They zoom and move together: the same detail of
+// each is in view. One of them can be shown alone, and flipped with another in the very same spot.
 
 const LARGEST = 16;
 const STEP = 1.25;
+const SWIPE_PX = 40;
 
 export class Zoom {
   #dialog;
@@ -16,8 +17,10 @@ export class Zoom {
   #shown = null; // the id that is shown alone
   #other = null; // the id that was shown before it
   #pointers = new Map();
+  #swipe = null; // where a single finger came down
 
-  constructor(dialog, ranking) {
+  // ranking: placeOf(id), current(); a page without places leaves them out.
+  constructor(dialog, ranking = {}) {
     this.#dialog = dialog;
     this.#panes = dialog.querySelector(".zoom-panes");
     this.#which = dialog.querySelector(".zoom-which");
@@ -26,15 +29,17 @@ export class Zoom {
     this.#panes.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.#panes.addEventListener("pointerdown", (event) => this.#down(event));
     this.#panes.addEventListener("pointermove", (event) => this.#move(event));
-    for (const name of ["pointerup", "pointercancel"]) {
-      this.#panes.addEventListener(name, (event) => this.#pointers.delete(event.pointerId));
-    }
+    this.#panes.addEventListener("pointerup", (event) => this.#up(event));
+    this.#panes.addEventListener("pointercancel", (event) => {
+      this.#pointers.delete(event.pointerId);
+      this.#swipe = null;
+    });
     this.#panes.addEventListener("dblclick", (event) => this.#by(this.#scale > 1 ? 0 : 3, event));
     new ResizeObserver(() => this.#layout()).observe(this.#panes);
   }
 
   get open() {
-    return this.#dialog.open;
+    return this.#dialog.open ?? true; // a part of a page is always open
   }
 
   // Shows all images, or, with flip, the current one alone.
@@ -46,16 +51,16 @@ export class Zoom {
     const at = work.candidates.findIndex((one) => one.id === current);
     this.#other = work.candidates[(at + 1) % work.candidates.length].id;
     this.#panes.classList.toggle("pixels", pixelated);
-    this.#panes.replaceChildren(...work.candidates.map((candidate) => this.#pane(candidate, work)));
+    this.#panes.replaceChildren(...work.candidates.map((candidate) => this.#pane(candidate)));
     this.#which.replaceChildren(button("All", "all"), ...work.candidates.map((one) => button(one.letter, one.id)));
-    this.#dialog.showModal();
-    this.#dialog.focus(); // not its first button: Space closes
+    this.#dialog.showModal?.();
+    if (this.#dialog.showModal) this.#dialog.focus(); // not its first button: Space closes
     this.#layout();
     this.#draw();
   }
 
   close() {
-    this.#dialog.close();
+    this.#dialog.close?.();
   }
 
   // Returns whether the key meant something here.
@@ -79,7 +84,7 @@ export class Zoom {
   }
 
   flip() {
-    this.#only(this.#shown === null ? (this.#ranking.current()?.id ?? this.#other) : this.#other);
+    this.#only(this.#shown === null ? (this.#ranking.current?.()?.id ?? this.#other) : this.#other);
   }
 
   refresh() {
@@ -89,7 +94,7 @@ export class Zoom {
     }
   }
 
-  #pane(candidate, work) {
+  #pane(candidate) {
     const pane = document.createElement("figure");
     pane.className = "zoom-pane";
     pane.dataset.candidate = candidate.id;
@@ -98,15 +103,15 @@ export class Zoom {
     const image = new Image();
     image.alt = `Image ${candidate.letter}`;
     image.draggable = false;
-    image.src = work.pictures.get(candidate.id).image.src;
+    image.src = candidate.url;
     view.append(image);
     const caption = document.createElement("figcaption");
     const letter = document.createElement("b");
     letter.textContent = candidate.letter;
-    const place = document.createElement("span");
-    place.className = "place";
-    place.textContent = this.#ranking.placeOf(candidate.id) || "–";
-    caption.append(letter, place);
+    const beside = document.createElement("span");
+    beside.className = this.#ranking.placeOf ? "place" : "clip";
+    beside.textContent = this.#ranking.placeOf ? this.#ranking.placeOf(candidate.id) || "–" : candidate.words;
+    caption.append(letter, beside);
     pane.append(view, caption);
     return pane;
   }
@@ -147,6 +152,7 @@ export class Zoom {
   }
 
   #draw() {
+    this.#panes.classList.toggle("is-zoomed", this.#scale > 1);
     this.#panes.style.setProperty("--scale", this.#scale);
     this.#panes.style.setProperty("--x", `${(0.5 - this.#x) * this.#scale * 100}%`);
     this.#panes.style.setProperty("--y", `${(0.5 - this.#y) * this.#scale * 100}%`);
@@ -185,10 +191,25 @@ export class Zoom {
   }
 
   #down(event) {
-    if (event.button !== 0 || !event.target.closest(".zoom-view")) return;
+    const finger = event.pointerType === "touch"; // may come down between the images, too
+    if (event.button !== 0 || !(finger || event.target.closest(".zoom-view"))) return;
     event.preventDefault();
     this.#panes.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, event);
+    const alone = this.#pointers.size === 1 && this.#scale === 1 && finger;
+    this.#swipe = alone ? { x: event.clientX, y: event.clientY } : null;
+  }
+
+  // A finger that goes sideways over whole images turns to the next one.
+  #up(event) {
+    this.#pointers.delete(event.pointerId);
+    const from = this.#swipe;
+    this.#swipe = null;
+    if (!from || this.#scale > 1) return;
+    const [x, y] = [event.clientX - from.x, event.clientY - from.y];
+    if (Math.abs(x) < SWIPE_PX || Math.abs(x) < Math.abs(y)) return;
+    if (this.#shown !== null) this.#neighbour(x < 0 ? 1 : -1);
+    else this.#only(this.#work.candidates.at(x < 0 ? 0 : -1).id);
   }
 
   // One pointer drags all images, two pinch them.
