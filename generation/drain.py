@@ -23,6 +23,19 @@ log = logging.getLogger(__name__)
 
 UNREADABLE = "unreadable_request"
 UNEXPECTED = "unexpected"
+LIVE_SECONDS = 0.5  # between two signs of life of a job that somebody watches
+
+
+class _EitherOf(Event):
+    """An order to stop, to this job or to its worker."""
+
+    def __init__(self, *orders: Event) -> None:
+        super().__init__()
+        self._orders = orders
+
+    def is_set(self) -> bool:
+        """Tell whether one of the orders was given."""
+        return any(order.is_set() for order in self._orders)
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,8 @@ class Drain:
         Raises PlatformUnreachableError.
         """
         log.info("job %s, attempt %d: %d images", request.lease.job, request.lease.attempt, request.total)
-        with Pulse(self.link, request, seconds=self.heartbeat_seconds) as pulse:
+        seconds = min(LIVE_SECONDS, self.heartbeat_seconds) if request.lane == "live" else self.heartbeat_seconds
+        with Pulse(self.link, request, seconds=seconds) as pulse:
 
             def answer(images: tuple[RenderedImage, ...]) -> None:
                 self.link.record(RenderedImages(lease=request.lease, images=images))
@@ -66,9 +80,21 @@ class Drain:
 
             try:
                 storage = self.open_storage(request)
-                self.engine.render(request, storage, on_images=answer, on_note=pulse.note, stop=self.stop)
+                self.engine.render(
+                    request,
+                    storage,
+                    on_images=answer,
+                    on_note=pulse.note,
+                    on_step=pulse.step,
+                    stop=_EitherOf(self.stop, pulse.unwanted),
+                )
             except PlatformUnreachableError:
                 raise
+            except WorkerStoppingError as error:
+                if not self.stop.is_set():
+                    log.info("job %s was cancelled, paused or given to somebody else; it ends here", request.lease.job)
+                    return True
+                failure = _failure(request.lease, error.code, str(error), retryable=True)
             except RenderError as error:
                 log.warning("job %s: %s: %s", request.lease.job, error.code, error)
                 failure = _failure(request.lease, error.code, str(error), retryable=error.retryable)

@@ -16,11 +16,12 @@ from celery.exceptions import TimeoutError as ReplyTimeoutError
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from generation.types import Claim, Contract, Failure, Progress, RenderedImages
+from generation.types import Claim, Contract, Failure, Progress, ProgressReply, RenderedImages
 
 log = logging.getLogger(__name__)
 
 QUEUE = "web"
+REPLY_SECONDS = 2.0
 _AWAY: tuple[type[Exception], ...] = (OperationalError, RedisError, OSError)
 """What client libraries raise while the broker cannot be reached."""
 _AWAY_FROM_REPLIES: tuple[type[Exception], ...] = (*_AWAY, RuntimeError)
@@ -40,8 +41,8 @@ class Link(Protocol):
     def record(self, images: RenderedImages) -> None:
         """Report images that are in storage."""
 
-    def progress(self, progress: Progress) -> None:
-        """Give a sign of life. One that gets lost does no harm."""
+    def progress(self, progress: Progress) -> ProgressReply | None:
+        """Give a sign of life and hear whether to go on. One that gets lost, or its answer, does no harm: None."""
 
     def fail(self, failure: Failure) -> None:
         """Give a job back."""
@@ -50,49 +51,55 @@ class Link(Protocol):
 class CeleryLink:
     """The line through a Celery broker.
 
-    claim_seconds: how long a claim waits for its reply. send_seconds: how long answers are tried again.
+    claim_seconds: how long a claim waits for its reply. reply_seconds: how long a sign of life does. send_seconds: how
+    long answers are tried again.
     """
 
-    def __init__(self, app: Celery, *, claim_seconds: float, send_seconds: float) -> None:
+    def __init__(
+        self, app: Celery, *, claim_seconds: float, send_seconds: float, reply_seconds: float = REPLY_SECONDS
+    ) -> None:
         self._app = app
         self._claim_seconds = claim_seconds
+        self._reply_seconds = reply_seconds
         self._send_seconds = send_seconds
 
     def claim(self, claim: Claim) -> dict[str, Any] | None:
         """Ask for a job; None when there is none, or when the platform does not answer in time."""
         # It expires: a claim that nobody waits for any more must not lease a job.
-        options = {"expires": self._claim_seconds, "task_id": str(uuid4()), "ignore_result": False}
-        try:
-            reply = self._send("easel.images.claim", claim, **options)
-            try:
-                state, answer = _wait(reply, self._claim_seconds)
-            finally:
-                reply.forget()
-        except ReplyTimeoutError:
-            log.warning("the platform did not answer a claim within %g s", self._claim_seconds)
-            return None
-        except _AWAY_FROM_REPLIES as error:
-            log.warning("the broker is away: %s", " ".join(str(error).split()))
-            return None
-        if state != "SUCCESS":
-            log.error("the platform could not handle a claim: %s: %s", state, answer)
-            return None
-        return answer if isinstance(answer, dict) else None
+        return self._ask("easel.images.claim", claim, self._claim_seconds, expires=self._claim_seconds)
 
     def record(self, images: RenderedImages) -> None:
         """Report images that are in storage. Raises PlatformUnreachableError."""
         self._deliver("easel.images.record", images)
 
-    def progress(self, progress: Progress) -> None:
-        """Give a sign of life; lost without a sound while the broker is away."""
-        try:
-            self._send("easel.jobs.progress", progress, ignore_result=True)
-        except _AWAY as error:
-            log.info("a sign of life was lost: %s", error)
+    def progress(self, progress: Progress) -> ProgressReply | None:
+        """Give a sign of life and hear whether to go on; None when it, or the answer, is lost."""
+        # It does not expire: a busy platform that reads it late must still learn that this worker lives.
+        answer = self._ask("easel.jobs.progress", progress, self._reply_seconds)
+        return ProgressReply.model_validate(answer) if answer else None
 
     def fail(self, failure: Failure) -> None:
         """Give a job back. Raises PlatformUnreachableError."""
         self._deliver("easel.jobs.fail", failure)
+
+    def _ask(self, task: str, message: Contract, seconds: float, **options: Any) -> dict[str, Any] | None:
+        """Send a question and return its answer; None when there is none within `seconds`."""
+        try:
+            reply = self._send(task, message, task_id=str(uuid4()), ignore_result=False, **options)
+            try:
+                state, answer = _wait(reply, seconds)
+            finally:
+                reply.forget()
+        except ReplyTimeoutError:
+            log.warning("the platform did not answer %s within %g s", task, seconds)
+            return None
+        except _AWAY_FROM_REPLIES as error:
+            log.warning("the broker is away: %s", " ".join(str(error).split()))
+            return None
+        if state != "SUCCESS":
+            log.error("the platform could not handle %s: %s: %s", task, state, answer)
+            return None
+        return answer if isinstance(answer, dict) else None
 
     def _deliver(self, task: str, message: Contract) -> None:
         """Send, again and again with growing pauses. Sending twice is harmless: answers are idempotent."""

@@ -1,4 +1,4 @@
-"""The signs of life of a job, from a thread beside the denoising."""
+"""The signs of life of a job, from a thread beside the denoising, and what the platform answers to them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ STALLED_SECONDS = 1_800.0  # loading a big model from a slow disk takes minutes;
 class Pulse:
     """Sends progress every `seconds`, and at once after each finished batch.
 
-    It falls silent when the work has not moved for `stalled_seconds`: a hung driver must not keep a lease for ever.
+    When the platform answers that the job was cancelled, paused or given to somebody else, `unwanted` is set; an answer
+    that gets lost means: go on. It falls silent when the work has not moved for `stalled_seconds`: a hung driver must
+    not keep a lease for ever.
     """
 
     def __init__(
         self, link: Link, request: RenderRequest, *, seconds: float, stalled_seconds: float = STALLED_SECONDS
     ) -> None:
+        self.unwanted = Event()
         self._link = link
         self._request = request
         self._seconds = seconds
         self._stalled_seconds = stalled_seconds
         self._lock = Lock()
         self._done = 0
+        self._step = (0, 0)
         self._note = ""
         self._moved = time.monotonic()
         self._now = Event()
@@ -40,6 +44,12 @@ class Pulse:
         """Remember what is going on; the next beat tells it."""
         with self._lock:
             self._note = note[:200]
+            self._moved = time.monotonic()
+
+    def step(self, step: int, steps: int) -> None:
+        """Remember how far the batch at hand is; the next beat tells it."""
+        with self._lock:
+            self._step = (step, steps)
             self._moved = time.monotonic()
 
     def add(self, images: int) -> None:
@@ -53,13 +63,22 @@ class Pulse:
         while not self._over:
             with self._lock:
                 still = time.monotonic() - self._moved
+                step, steps = self._step
                 progress = Progress(
-                    lease=self._request.lease, done=self._done, total=self._request.total, note=self._note
+                    lease=self._request.lease,
+                    done=self._done,
+                    total=self._request.total,
+                    step=step,
+                    steps=steps,
+                    note=self._note,
                 )
             if still > self._stalled_seconds:
                 log.error("nothing has moved for %.0f s; giving no more signs of life", still)
                 return
-            self._link.progress(progress)
+            reply = self._link.progress(progress)
+            if reply is not None and not reply.go_on:
+                self.unwanted.set()
+                return
             self._now.wait(self._seconds)
             self._now.clear()
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 
-from generation.types import Claim, Failure, Progress, RenderedImage, RenderedImages, RenderRequest
+from generation.types import Claim, Failure, Progress, ProgressReply, RenderedImage, RenderedImages, RenderRequest
 
 
 class PlatformSide:
@@ -40,7 +40,8 @@ class PlatformSide:
             ("easel.jobs.fail", self._fail),
         ):
             self.app.tasks.pop(name, None)
-            self.app.task(name=name, ignore_result=handle != self._claim)(_without_self(handle))
+            answers = handle in (self._claim, self._progress)
+            self.app.task(name=name, ignore_result=not answers)(_without_self(handle))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -53,6 +54,11 @@ class PlatformSide:
         with self._lock:
             self._tokens.pop(request.lease.job, None)
             self._waiting.append(request)
+
+    def cancel(self, request: RenderRequest) -> None:
+        """End a job that a worker holds."""
+        with self._lock:
+            self._tokens.pop(request.lease.job)
 
     def ring(self, lane: str = "batch") -> None:
         """Ring the workers' bell."""
@@ -90,10 +96,12 @@ class PlatformSide:
             self.messages.append(answer)
             self.images |= {(answer.lease.job, image.prompt, image.position): image for image in answer.images}
 
-    def _progress(self, message: dict[str, Any]) -> None:
+    def _progress(self, message: dict[str, Any]) -> dict[str, Any]:
         progress = Progress.model_validate(message)
-        if self._is_current(progress.lease.job, progress.lease.token):
+        current = self._is_current(progress.lease.job, progress.lease.token)
+        if current:
             self.progress.append(progress)
+        return ProgressReply(go_on=current).model_dump(mode="json")
 
     def _fail(self, message: dict[str, Any]) -> None:
         failure = Failure.model_validate(message)

@@ -16,7 +16,7 @@ from generation.engine import Engine
 from generation.link import PlatformUnreachableError
 from generation.pulse import Pulse
 from generation.storage import Storage
-from generation.types import Claim, Failure, Progress, RenderedImages, RenderRequest
+from generation.types import Claim, Failure, Progress, ProgressReply, RenderedImages, RenderRequest
 from tests.generation.conftest import Ask, reference
 
 CLAIM = Claim(worker="render@here", lanes=("live", "batch"))
@@ -32,6 +32,7 @@ class Desk:
         self.failures: list[Failure] = []
         self.claims = 0
         self.reachable = True
+        self.go_on: bool | None = True  # None: the answer gets lost
 
     def claim(self, claim: Claim) -> dict[str, Any] | None:
         self.claims += 1
@@ -42,8 +43,9 @@ class Desk:
             raise PlatformUnreachableError("the broker was away for 60 s")
         self.recorded.append(images)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> ProgressReply | None:
         self.signs.append(progress)
+        return None if self.go_on is None else ProgressReply(go_on=self.go_on)
 
     def fail(self, failure: Failure) -> None:
         self.failures.append(failure)
@@ -57,9 +59,14 @@ def work(storage: Storage, shared_engine: Engine) -> Work:
     """Return a function that answers one bell for a desk, and returns the number of jobs."""
 
     def run(
-        desk: Desk, *, stop: Event | None = None, open_storage: Callable[[RenderRequest], Storage] | None = None
+        desk: Desk,
+        *,
+        stop: Event | None = None,
+        open_storage: Callable[[RenderRequest], Storage] | None = None,
+        heartbeat_seconds: float = 5.0,
     ) -> int:
-        return Drain(desk, shared_engine, open_storage or (lambda _: storage), 5.0, stop or Event()).run(CLAIM)
+        storage_of = open_storage or (lambda _: storage)
+        return Drain(desk, shared_engine, storage_of, heartbeat_seconds, stop or Event()).run(CLAIM)
 
     return run
 
@@ -153,6 +160,43 @@ def test_a_worker_that_stops_gives_its_job_back_and_asks_for_no_other(ask: Ask, 
     assert [failure.code for failure in desk.failures] == ["worker_stopping"]
     assert work(desk, stop=stop) == 0
     assert desk.claims == 1
+
+
+@pytest.mark.parametrize(("go_on", "images"), [(True, 16), (None, 16), (False, 8)])
+def test_a_job_that_is_not_wanted_any_more_ends_at_the_next_step_and_the_next_job_follows(
+    ask: Ask, work: Work, go_on: bool | None, images: int
+) -> None:
+    class Fickle(Desk):
+        """Answers for the first job otherwise, once its first batch is recorded; then lets time pass for a beat."""
+
+        def record(self, answer: RenderedImages) -> None:
+            super().record(answer)
+            if len(self.recorded) == 1:
+                self.go_on = go_on
+                heard = len(self.signs) + 1
+                _wait(lambda: len(self.signs) > heard or self.go_on is False)
+
+        def claim(self, claim: Claim) -> dict[str, Any] | None:
+            self.go_on = True
+            return super().claim(claim)
+
+    first, second = ask({"apple": range(16)}, steps=40), ask({"bird": [1]})
+    second = second.model_copy(update={"lease": second.lease.model_copy(update={"token": uuid4()})})
+    desk = Fickle(first, second)
+    assert work(desk, heartbeat_seconds=0.01) == 2
+    assert sum(len(answer.images) for answer in desk.recorded if answer.lease == first.lease) == images
+    assert [len(answer.images) for answer in desk.recorded if answer.lease == second.lease] == [1]
+    assert desk.failures == []  # nobody has failed: the platform knows
+
+
+def test_somebody_who_waits_hears_of_steps_twice_a_second(ask: Ask, work: Work) -> None:
+    desk = Desk(ask({"apple": [1]}, steps=9).model_copy(update={"lane": "live"}))
+    work(desk, heartbeat_seconds=60.0)
+    (first, *_), last = desk.signs, desk.signs[-1]
+    assert (first.step, last.done) == (0, 1)
+    with Pulse(desk, ask({"apple": [1]}), seconds=0.01) as pulse:
+        pulse.step(4, 9)
+        _wait(lambda: (desk.signs[-1].step, desk.signs[-1].steps) == (4, 9))
 
 
 def test_a_platform_that_cannot_be_reached_ends_the_round_quietly(

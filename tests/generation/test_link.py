@@ -14,7 +14,7 @@ from celery import Celery
 from easel.embedded.valkey import Valkey
 
 from generation.link import CeleryLink, PlatformUnreachableError
-from generation.types import Claim, Failure, Lease, Progress, RenderRequest
+from generation.types import Claim, Failure, Lease, Progress, ProgressReply, RenderRequest
 from tests.generation.conftest import Ask
 from tests.generation.platform_side import PlatformSide, wait_for
 
@@ -25,7 +25,7 @@ LEASE = Lease(job=UUID(int=1), token=UUID(int=2), attempt=1)
 def _link(url: str) -> CeleryLink:
     app = Celery("worker", broker=url, backend=url, set_as_current=False)
     app.conf.result_backend_transport_options = {"retry_policy": {"max_retries": 1, "interval_start": 0}}
-    return CeleryLink(app, claim_seconds=0.5, send_seconds=1.0)
+    return CeleryLink(app, claim_seconds=0.5, send_seconds=1.0, reply_seconds=0.5)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_claim_without_a_broker_is_a_claim_without_work(nobody: CeleryLink) ->
 
 
 def test_a_sign_of_life_without_a_broker_is_lost_quietly(nobody: CeleryLink) -> None:
-    nobody.progress(Progress(lease=LEASE, done=0, total=1))
+    assert nobody.progress(Progress(lease=LEASE, done=0, total=1)) is None
 
 
 def test_an_answer_without_a_broker_is_tried_for_a_while_and_then_given_up(nobody: CeleryLink) -> None:
@@ -81,6 +81,20 @@ def test_a_line_that_was_cut_carries_again_once_the_broker_is_back(empty_broker:
             platform.offer(request)
             wait_for(claimed, "a job")
             assert RenderRequest.model_validate(answers.pop()).prompts == request.prompts
+
+
+@pytest.mark.processes
+def test_a_sign_of_life_is_answered_with_whether_to_go_on(empty_broker: Valkey, ask: Ask) -> None:
+    url = f"redis+socket://{empty_broker.socket}"
+    platform, link = PlatformSide(url), _link(url)
+    assert link.progress(Progress(lease=LEASE, done=0, total=1)) is None  # nobody answers: go on
+    with platform.at_work():
+        platform.offer(ask({"apple": [1]}))
+        request = RenderRequest.model_validate(link.claim(CLAIM))
+        sign = Progress(lease=request.lease, done=0, total=1)
+        assert link.progress(sign) == ProgressReply(go_on=True)
+        platform.cancel(request)
+        assert link.progress(sign) == ProgressReply(go_on=False)
 
 
 @pytest.mark.processes
