@@ -14,7 +14,7 @@ from easel.accounts.models import User
 from easel.common import jobs
 from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, InvalidInput
-from easel.common.ids import uuid7, uuid7_of
+from easel.common.ids import uuid7_of
 from easel.common.models import Job
 from easel.images.models import Candidate, Chunk, GenerationRequest
 from easel.projects.models import Project
@@ -225,8 +225,8 @@ def record_images(answer: RenderedImages, at: datetime) -> int:
     Candidate.objects.bulk_create(
         [
             Candidate(
-                # Annotators see candidates by their ids: among models that are compared, time would tell who is who.
-                id=uuid7_of(chunk.request.created_at) if chunk.model_id else uuid7(),
+                # Annotators see candidates by their ids: time would tell which model or seed is which.
+                id=uuid7_of(chunk.request.created_at),
                 request=chunk.request,
                 chunk=chunk,
                 prompt_id=image.prompt,

@@ -83,7 +83,7 @@ class ConditioningImage(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.width} x {self.height}"
 
-    def contract(self) -> Conditioning:
+    def reference(self) -> Conditioning:
         """What a worker gets of it."""
         return Conditioning.model_validate(
             {"kind": self.kind, "image": self.image_key, "mask": self.mask_key or None, "margins": self.margins}

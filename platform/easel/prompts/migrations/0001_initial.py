@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('text', models.TextField()),
                 ('negative', models.TextField(blank=True, default='')),
                 ('metadata', models.JSONField(blank=True, default=dict)),
-                ('digest', models.CharField(editable=False, help_text='sha256 of text and negative.', max_length=64)),
+                ('digest', models.CharField(editable=False, help_text='sha256 of text, negative and conditioning.', max_length=64)),
                 ('created_at', models.DateTimeField()),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='prompts', to='projects.project')),
             ],
