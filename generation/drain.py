@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from generation.errors import RenderError, StorageFullError, WorkerStoppingError
 from generation.link import Link, PlatformUnreachableError
-from generation.pulse import Pulse
+from generation.pulse import Order, Pulse
 from generation.storage import Storage
 from generation.types import Claim, Failure, Lease, RenderedImage, RenderedImages, RenderRequest
 
@@ -24,18 +24,6 @@ log = logging.getLogger(__name__)
 UNREADABLE = "unreadable_request"
 UNEXPECTED = "unexpected"
 LIVE_SECONDS = 0.5  # between two signs of life of a job that somebody watches
-
-
-class _EitherOf(Event):
-    """An order to stop, to this job or to its worker."""
-
-    def __init__(self, *orders: Event) -> None:
-        super().__init__()
-        self._orders = orders
-
-    def is_set(self) -> bool:
-        """Tell whether one of the orders was given."""
-        return any(order.is_set() for order in self._orders)
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ class Drain:
                     on_images=answer,
                     on_note=pulse.note,
                     on_step=pulse.step,
-                    stop=_EitherOf(self.stop, pulse.unwanted),
+                    stop=Order(self.stop, pulse.unwanted),
                 )
             except PlatformUnreachableError:
                 raise

@@ -15,6 +15,18 @@ log = logging.getLogger(__name__)
 STALLED_SECONDS = 1_800.0  # loading a big model from a slow disk takes minutes; nothing honest takes half an hour
 
 
+class Order(Event):
+    """An order to stop: set by itself, or by setting one of `others`."""
+
+    def __init__(self, *others: Event) -> None:
+        super().__init__()
+        self._others = others
+
+    def is_set(self) -> bool:
+        """Tell whether the order was given."""
+        return super().is_set() or any(other.is_set() for other in self._others)
+
+
 class Pulse:
     """Sends progress every `seconds`, and at once after each finished batch.
 
