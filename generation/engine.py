@@ -10,20 +10,32 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
+from uuid import UUID
 
 import diffusers
 import torch
 import transformers
 
-from generation import pipelines, prompts
-from generation.errors import OutOfMemoryError, PromptTooLongError, WorkerStoppingError
+from generation import adapters, conditioning, pipelines, prompts
+from generation.conditioning import Kind, Source
+from generation.errors import (
+    OutOfMemoryError,
+    PromptTooLongError,
+    RenderError,
+    WorkerStoppingError,
+    WrongConditioningError,
+    WrongSettingError,
+    WrongSizeError,
+)
 from generation.pipelines import LoadedPipeline
-from generation.sampling import Plan, Task, plan, sample
+from generation.sampling import AfterStep, Plan, Task, plan, sample
 from generation.storage import Storage
-from generation.types import Manifest, ModelReference, RenderedImage, RenderPrompt, RenderRequest
+from generation.types import Conditioning, Manifest, ModelReference, RenderedImage, RenderPrompt, RenderRequest
+from generation.variants import load_controlnet, variant
 from generation.writing import Finish, Pixels, Writer
 
 log = logging.getLogger(__name__)
@@ -34,6 +46,18 @@ OnImages = Callable[[tuple[RenderedImage, ...]], None]
 OnNote = Callable[[str], None]
 OnStep = Callable[[int, int], None]
 _NEVER = Event()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Prompts of a request that go through the pipeline in the same way, and so share batches."""
+
+    kind: Kind
+    size: tuple[int, int] | None
+    """Of their pictures, in pixels; None without."""
+    prompts: list[RenderPrompt]
+    sources: dict[UUID, Source]
+    """The picture of each prompt, by the prompt's id."""
 
 
 class Engine:
@@ -72,42 +96,64 @@ class Engine:
         on_note hears what is going on, at every denoising step; on_step hears the step and how many there are of the
         batch at hand. Once `stop` is set, the work ends at the next step, with a WorkerStoppingError.
         In the live lane the first image is rendered alone, for somebody waits for it.
-        Raises a RenderError; prompts that are too long are refused only after all others have been rendered.
+        Raises a RenderError; prompts that cannot be rendered are refused only after all others have been.
         """
         on_note("loading the model")
         loaded = self.load(request.model)
-        accepted, refused = _sort_out(loaded.pipe, request.prompts)
-        tasks = [Task(prompt, slot.position, slot.seed) for prompt in accepted for slot in prompt.slots]
+        groups, refused = _sort_out(loaded.pipe, request.prompts, storage)
+        at = 0
+        total = sum(len(prompt.slots) for group in groups for prompt in group.prompts)
         with torch.inference_mode(), Writer(storage, on_images) as writer:
-            planned = plan(request.settings, loaded, accepted)
-            at = 0
-            while at < len(tasks):
+            for group in groups:
+                try:
+                    planned = self._plan(request, loaded, group)
+                except (WrongSizeError, WrongConditioningError) as error:
+                    refused.append(error)
+                    continue
+                tasks = [
+                    Task(prompt, slot.position, slot.seed, group.sources.get(prompt.id))
+                    for prompt in group.prompts
+                    for slot in prompt.slots
+                ]
+                while tasks:
 
-                def after_step(step: int, where: str = f"image {at + 1} of {len(tasks)}") -> None:
-                    if stop.is_set():
-                        raise WorkerStoppingError("the worker was told to stop; its job goes to the next one")
-                    on_note(f"{where}: step {step} of {planned.steps}")
-                    on_step(step, planned.steps)
+                    def after_step(step: int, steps: int, where: str = f"image {at + 1} of {total}") -> None:
+                        if stop.is_set():
+                            raise WorkerStoppingError("the worker was told to stop; its job goes to the next one")
+                        on_note(f"{where}: step {step} of {steps}")
+                        on_step(step, steps)
 
-                after_step(0)
-                next_ones = tasks[at : at + 1] if request.lane == "live" and at == 0 else tasks[at:]
-                batch, images = self._sample_what_fits(request, loaded, planned, next_ones, after_step)
-                writer.add(
-                    [
-                        (image, self._answer(request, loaded, planned, task, len(batch)))
-                        for task, image in zip(batch, images, strict=True)
-                    ]
-                )
-                at += len(batch)
+                    after_step(0, planned.expected_steps)
+                    next_ones = tasks[:1] if request.lane == "live" and at == 0 else tasks
+                    batch, images = self._sample_what_fits(group, loaded, planned, next_ones, after_step)
+                    writer.add(
+                        [
+                            (image, self._answer(request, loaded, planned, task, len(batch)))
+                            for task, image in zip(batch, images, strict=True)
+                        ]
+                    )
+                    at += len(batch)
+                    tasks = tasks[len(batch) :]
             writer.finish()
         if refused:
-            raise PromptTooLongError("; ".join(refused)[:2_000])
+            raise _in_one(refused)
 
     def load(self, model: ModelReference) -> LoadedPipeline:
-        """Return the model's pipeline, warm if it was used lately and its files are still the same.
+        """Return the model's pipeline with its adapters, warm if it was used lately and its files are still the same.
 
-        Raises ModelNotFoundError, ModelBrokenError, WrongPipelineError, WeightsChangedError or OutOfMemoryError.
+        Raises ModelNotFoundError, ModelBrokenError, WrongPipelineError, WrongAdapterError, WeightsChangedError or
+        OutOfMemoryError.
         """
+        loaded = self._load_base(model)
+        try:
+            adapters.put_on(loaded, model.adapters, hub_download=self._hub_download)
+        except BaseException:
+            # It may be half changed, and the next request must not see that.
+            self._loaded = OrderedDict((path, each) for path, each in self._loaded.items() if each is not loaded)
+            raise
+        return loaded
+
+    def _load_base(self, model: ModelReference) -> LoadedPipeline:
         folder = pipelines.find_folder(model, hub_download=self._hub_download)
         files = pipelines.fingerprint(folder)
         warm = self._loaded.get(folder)
@@ -135,18 +181,28 @@ class Engine:
                 self._loaded.popitem(last=False)
             self._release_memory()
 
+    def _plan(self, request: RenderRequest, loaded: LoadedPipeline, group: Group) -> Plan:
+        """Plan the images of one group, on the sister pipeline that they need. Raises a RenderError."""
+        controlnet = None
+        if group.kind == "control" and request.model.controlnet is not None:
+            controlnet = load_controlnet(request.model.controlnet, loaded, self.device, hub_download=self._hub_download)
+        pipe = variant(loaded, group.kind, controlnet)
+        source = next(iter(group.sources.values()), None)
+        return plan(request.settings, loaded, group.prompts, pipe=pipe, source=source)
+
     def _sample_what_fits(
         self,
-        request: RenderRequest,
+        group: Group,
         loaded: LoadedPipeline,
         planned: Plan,
         tasks: Sequence[Task],
-        after_step: Callable[[int], None],
+        after_step: AfterStep,
     ) -> tuple[Sequence[Task], list[Pixels]]:
         """Sample the first tasks, as many as fit into memory, and remember how many those are."""
-        size = (request.settings.width, request.settings.height)
+        width, height = planned.call.get("width"), planned.call.get("height")
+        size = group.size or (width, height)
         while True:
-            batch = tasks[: loaded.batch.get(size, self._batch)]
+            batch = tasks[: loaded.batch.get((group.kind, size), self._batch)]
             try:
                 return batch, sample(planned, batch, after_step)
             except RuntimeError as error:
@@ -158,7 +214,7 @@ class Engine:
                         "Choose a smaller size or a smaller model."
                     ) from error
             # Outside of `except`, for its traceback holds on to the tensors that are to be freed.
-            loaded.batch[size] = len(batch) // 2
+            loaded.batch[group.kind, size] = len(batch) // 2
             log.warning("out of memory with %d images at a time; going on with %d", len(batch), len(batch) // 2)
             for folder in [folder for folder, other in self._loaded.items() if other is not loaded]:
                 del self._loaded[folder]
@@ -195,6 +251,11 @@ class Engine:
                     threads=torch.get_num_threads(),
                     prompt=task.prompt.text,
                     negative=task.prompt.negative,
+                    adapters=request.model.adapters,
+                    controlnet=request.model.controlnet if planned.control_scale is not None else None,
+                    conditioning=task.prompt.conditioning,
+                    strength=planned.strength,
+                    control_scale=planned.control_scale,
                 ),
             )
 
@@ -209,19 +270,36 @@ class Engine:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
 
 
-def _sort_out(pipe: Any, given: Sequence[RenderPrompt]) -> tuple[list[RenderPrompt], list[str]]:
-    """Return the prompts that the model reads in full, and why the others are refused."""
-    accepted: list[RenderPrompt] = []
-    refused: list[str] = []
+def _sort_out(pipe: Any, given: Sequence[RenderPrompt], storage: Storage) -> tuple[list[Group], list[RenderError]]:
+    """Return the prompts that can be rendered, by kind of call and size, and why the others are refused."""
+    groups: dict[tuple[Kind, tuple[int, int] | None], Group] = {}
+    refused: list[RenderError] = []
+    pictures: dict[Conditioning, Source] = {}  # one picture for all prompts of a request is read once
     for prompt in given:
+        source = None
         try:
             prompts.check_length(pipe, prompt.text)
             prompts.check_length(pipe, prompt.negative)
-        except PromptTooLongError as error:
-            refused.append(str(error))
-        else:
-            accepted.append(prompt)
-    return accepted, refused
+            prompts.check_negative(pipe, prompt.negative)
+            if prompt.conditioning is not None:
+                source = pictures.get(prompt.conditioning) or conditioning.read(prompt.conditioning, storage)
+                pictures[prompt.conditioning] = source
+        except (PromptTooLongError, WrongSettingError, WrongConditioningError) as error:
+            refused.append(error)
+            continue
+        kind: Kind = source.kind if source else "text"
+        size = source.size if source else None
+        group = groups.setdefault((kind, size), Group(kind, size, [], {}))
+        group.prompts.append(prompt)
+        if source:
+            group.sources[prompt.id] = source
+    return list(groups.values()), refused
+
+
+def _in_one(refused: Sequence[RenderError]) -> RenderError:
+    """Return one error for several prompts that were refused, each reason once."""
+    reasons = dict.fromkeys(map(str, refused))
+    return type(refused[0])("; ".join(reasons)[:2_000])
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -41,6 +41,30 @@ class WrongSchedulerError(RenderError):
     code = "wrong_scheduler"
 
 
+class WrongSizeError(RenderError):
+    """The model cannot make images of this size."""
+
+    code = "wrong_size"
+
+
+class WrongSettingError(RenderError):
+    """The model does not read something that the request gives."""
+
+    code = "wrong_setting"
+
+
+class WrongAdapterError(RenderError):
+    """A LoRA adapter or a ControlNet does not fit the model, or cannot be read."""
+
+    code = "wrong_adapter"
+
+
+class WrongConditioningError(RenderError):
+    """A picture to start from is missing, of a wrong size, or of no use to this model."""
+
+    code = "wrong_conditioning"
+
+
 class WeightsChangedError(RenderError):
     """The files under the model's name are not those that were registered. Another worker may have the right ones."""
 
@@ -78,4 +102,42 @@ class WorkerStoppingError(RenderError):
     """The worker was told to stop and gives its job back."""
 
     code = "worker_stopping"
+    retryable = True
+
+
+class ServiceUnknownError(RenderError):
+    """This worker's environment names no such service. Another worker's may."""
+
+    code = "service_unknown"
+    retryable = True
+
+
+class ServiceCannotError(RenderError):
+    """The request asks a service for what the images protocol does not have, as a number of steps."""
+
+    code = "service_cannot"
+
+
+class ServiceKeyError(RenderError):
+    """The service does not accept the worker's key, or does not let it do this."""
+
+    code = "service_key"
+
+
+class ServiceRefusedError(RenderError):
+    """The service refuses what it was asked for, as a text against its rules; its words are in the message."""
+
+    code = "service_refused"
+
+
+class ServiceAnswerError(RenderError):
+    """The service's answer is of no use: a redirect, another format, too large, no image. It may have been paid for."""
+
+    code = "service_answer"
+
+
+class ServiceUnavailableError(RenderError):
+    """The service was busy, broken or silent however often it was asked."""
+
+    code = "service_unavailable"
     retryable = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,14 @@ from generation.errors import (
     WrongPipelineError,
     WrongSchedulerError,
 )
-from generation.types import ModelReference, Scheduler
+from generation.types import AdapterReference, ModelReference, Scheduler, WeightsReference
 
 DEFAULTS_FILE = "defaults.json"
-_LIBRARIES = {"diffusers", "transformers", "stable_diffusion"}  # the last is diffusers' own home of its safety checker
+_LIBRARIES: dict[str, Any] = {
+    "diffusers": diffusers,
+    "transformers": transformers,
+    "stable_diffusion": diffusers.pipelines.stable_diffusion,  # diffusers' own home of its safety checker
+}
 _PICKLED = {".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"}
 _HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
 _SCHEDULERS: dict[Scheduler, tuple[str, dict[str, Any]]] = {
@@ -74,36 +79,56 @@ class LoadedPipeline:
     schedule: dict[str, Any]
     """The configuration of the model's own scheduler."""
     own_scheduler: type
-    batch: dict[tuple[int | None, int | None], int] = field(default_factory=dict)
-    """Images that fitted into one call, by requested width and height."""
+    batch: dict[Hashable, int] = field(default_factory=dict)
+    """Images that fitted into one call, by kind of call and size."""
+    adapters: tuple[tuple[AdapterReference, ...], tuple[Fingerprint, ...]] = ((), ())
+    """What is on the pipeline, with the files that it came from (see `generation.adapters`)."""
+    variants: dict[str, Any] = field(default_factory=dict)
+    """Sister pipelines that share these weights, by kind of call (see `generation.variants`)."""
+    controlnet: object = None
+    """The ControlNet that was used last."""
 
-    def set_scheduler(self, name: Scheduler) -> str:
-        """Give the pipeline a fresh scheduler and return its class name. Raises WrongSchedulerError."""
+    def fresh_scheduler(self, name: Scheduler) -> Any:
+        """Return a new scheduler, the model's own or another. Raises WrongSchedulerError."""
         kind, options = _SCHEDULERS.get(name, ("", {}))
         if kind and "Flow" in self.own_scheduler.__name__:
             raise WrongSchedulerError(
                 f"the model samples with {self.own_scheduler.__name__}; scheduler {name!r} is for diffusion models "
                 "with a noise schedule. Choose 'default'."
             )
-        made: type = getattr(diffusers, kind) if kind else self.own_scheduler
+        made: Any = getattr(diffusers, kind) if kind else self.own_scheduler
         # A fresh one per request: multistep schedulers keep state that an interrupted call would leave behind.
-        self.pipe.scheduler = made.from_config({**self.schedule, **options})  # type: ignore[attr-defined]
-        return made.__name__
+        return made.from_config({**self.schedule, **options})
+
+    @property
+    def size_factor(self) -> int:
+        """What both sides of an image are multiples of, in pixels."""
+        factor = int(self.pipe.vae_scale_factor)
+        packed = int(self.pipe.image_processor.config.vae_scale_factor)  # of Flux and its kin: 2 x 2 latents a token
+        if packed > factor:
+            return packed
+        transformer = getattr(self.pipe, "transformer", None)
+        return factor * int(getattr(transformer.config, "patch_size", None) or 1) if transformer is not None else factor
 
 
-def find_folder(model: ModelReference, *, hub_download: bool = False) -> Path:
-    """Return the local folder of a model. Raises ModelNotFoundError.
+def find_folder(model: WeightsReference, *, having: str = storage.PIPELINE_FILE, hub_download: bool = False) -> Path:
+    """Return the local folder of a model, an adapter or a ControlNet. Raises ModelNotFoundError.
 
     A hub model comes from this machine's hub cache; it is downloaded (no pickles, no code) only if that is allowed.
     """
     if storage.is_local_folder(model):
         try:
-            return storage.model_folder(model.location)
+            return storage.model_folder(model.location, having)
         except storage.ModelNotFoundError as error:
             raise ModelNotFoundError(str(error)) from error
+    if model.location.startswith("api:"):
+        raise ModelNotFoundError(f"model {model.name!r}: {model.location} is a service; there are no weights to load")
     name = model.location.removeprefix("hub:")
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=not hub_download))
+        folder = Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=not hub_download))
+        if not (folder / having).is_file():
+            raise ModelNotFoundError(f"model {model.name!r}: {model.location} has no {having}. Register another one.")
+        return folder
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0] if hub_download else "it is not in the hub cache of this worker"
         raise ModelNotFoundError(
@@ -121,7 +146,7 @@ def fingerprint(folder: Path) -> Fingerprint:
     )
 
 
-def check_hash(model: ModelReference, sha256: str) -> None:
+def check_hash(model: WeightsReference, sha256: str) -> None:
     """Raise WeightsChangedError when the files' hash is not the registered one."""
     if model.sha256 is not None and model.sha256 != sha256:
         raise WeightsChangedError(
@@ -139,7 +164,7 @@ def load(model: ModelReference, folder: Path, device: torch.device) -> LoadedPip
     sha256 = storage.weights_hash(folder)
     check_hash(model, sha256)
     kind = _check_index(model, folder)
-    _check_weights(model, folder)
+    refuse_pickles(model, folder)
     defaults = _read_defaults(model, folder)
     try:
         pipe = kind.from_pretrained(
@@ -149,7 +174,9 @@ def load(model: ModelReference, folder: Path, device: torch.device) -> LoadedPip
             local_files_only=True,
             trust_remote_code=False,
         )
-        _check_complete(model, folder, pipe)
+        for part, module in pipe.components.items():
+            if isinstance(module, torch.nn.Module):
+                check_complete(model, part, folder / part, module)
         pipe.to(device)
     except (torch.OutOfMemoryError, ModelBrokenError):
         raise
@@ -207,6 +234,11 @@ def _check_index(model: ModelReference, folder: Path) -> Any:
                 f"model {model.name!r}: its {component} is a class of {library!r}. "
                 "Only classes of diffusers and transformers are loaded."
             )
+        found = getattr(_LIBRARIES[library], str(class_name), type) if str(class_name).isidentifier() else None
+        if not isinstance(found, type):
+            raise WrongPipelineError(
+                f"model {model.name!r}: its {component}, {class_name!r}, is no class of {library}."
+            )
         if not (folder / component).is_dir():
             raise ModelBrokenError(
                 f"model {model.name!r}: {model.location} has no folder {component!r}. Copy it again."
@@ -214,7 +246,7 @@ def _check_index(model: ModelReference, folder: Path) -> Any:
     return allowed[name]
 
 
-def _check_weights(model: ModelReference, folder: Path) -> None:
+def refuse_pickles(model: WeightsReference, folder: Path) -> None:
     """Raise ModelBrokenError where a part has pickled weights only: loading them could run anything."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in _PICKLED and not any(path.parent.glob("*.safetensors")):
@@ -224,25 +256,26 @@ def _check_weights(model: ModelReference, folder: Path) -> None:
             )
 
 
-def _check_complete(model: ModelReference, folder: Path, pipe: Any) -> None:
+def check_complete(model: WeightsReference, part: str, folder: Path, module: torch.nn.Module) -> None:
     """Raise ModelBrokenError where a part has fewer weights on disk than in memory.
 
     The loaders fill such gaps with random numbers, and only mention it in a log. Numbers are counted, not names: names
     change between versions of the libraries, and one stored tensor may become several.
     """
-    for part, module in pipe.components.items():
-        if not isinstance(module, torch.nn.Module):
-            continue
-        stored = 0
-        for path in (folder / part).glob("*.safetensors"):
-            with safe_open(path, framework="pt") as file:
-                slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118 -- not a dict
-                stored += sum(math.prod(each.get_shape()) for each in slices if each.get_dtype()[0] in "FB")
-        needed = sum(parameter.numel() for parameter in module.parameters())
-        if stored < needed:
-            raise ModelBrokenError(
-                f"model {model.name!r}: {part} of {model.location} has {stored:,} of {needed:,} weights. Copy it again."
-            )
+    stored = sum(count_weights(path) for path in folder.glob("*.safetensors"))
+    needed = sum(parameter.numel() for parameter in module.parameters())
+    if stored < needed:
+        raise ModelBrokenError(
+            f"model {model.name!r}: {part} of {model.location} has {stored:,} of {needed:,} weights. Copy it again."
+        )
+
+
+def count_weights(path: Path, *, without: str = "\0") -> int:
+    """Return how many numbers a safetensors file holds, tensors whose name ends in `without` left out."""
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if not name.endswith(without)]  # noqa: SIM118 -- not a dict
+        slices = [file.get_slice(name) for name in names]
+        return sum(math.prod(each.get_shape()) for each in slices if each.get_dtype()[0] in "FB")
 
 
 def _read_defaults(model: ModelReference, folder: Path) -> Defaults:

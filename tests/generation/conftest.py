@@ -14,6 +14,7 @@ import pytest
 from generation.env import quieten_libraries
 from generation.storage import MODEL_PATH_VARIABLE, Storage
 from generation.types import (
+    AdapterReference,
     ImageSlot,
     Lease,
     ModelReference,
@@ -21,6 +22,7 @@ from generation.types import (
     RenderPrompt,
     RenderRequest,
     RenderSettings,
+    WeightsReference,
 )
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,7 +31,15 @@ quieten_libraries(hub_download=False)
 import torch  # noqa: E402 -- the two lines above must come first
 
 from generation.engine import Engine  # noqa: E402
-from tests.generation.tiny import save_tiny_model, save_tiny_xl_model  # noqa: E402
+from tests.generation.tiny import (  # noqa: E402
+    save_tiny_adapter,
+    save_tiny_controlnet,
+    save_tiny_flux_model,
+    save_tiny_model,
+    save_tiny_pixart_model,
+    save_tiny_sd3_model,
+    save_tiny_xl_model,
+)
 
 torch.set_num_threads(1)
 gc.collect()
@@ -47,6 +57,13 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_model(folder / "second", seed=1)
     save_tiny_model(folder / "third", seed=2)
     save_tiny_xl_model(folder / "xl")
+    save_tiny_sd3_model(folder / "sd3")
+    save_tiny_flux_model(folder / "flux")
+    save_tiny_pixart_model(folder / "pixart")
+    for family in ("tiny", "xl", "sd3", "flux"):
+        save_tiny_controlnet(folder / f"{family}-control", family)
+        save_tiny_adapter(folder / f"{family}-lora", folder / family)
+    save_tiny_adapter(folder / "tiny-lora-2", folder / "tiny", seed=1)
     return folder
 
 
@@ -69,7 +86,7 @@ def own_models(tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture(scope="session")
 def shared_engine() -> Engine:
     """An engine that many tests use, one after another, as a worker's does with jobs."""
-    return Engine(models_kept=4)
+    return Engine(models_kept=8)
 
 
 @pytest.fixture
@@ -129,6 +146,16 @@ def render(storage: Storage, shared_engine: Engine) -> Render:
 def reference(name: str, sha256: str | None = None) -> ModelReference:
     """Return the registry's reference to a model folder."""
     return ModelReference(id=id_of(name), name=name.capitalize(), location=f"folder:{name}", sha256=sha256)
+
+
+def weights(name: str, sha256: str | None = None) -> WeightsReference:
+    """Return the registry's reference to a ControlNet's folder."""
+    return WeightsReference(id=id_of(name), name=name.capitalize(), location=f"folder:{name}", sha256=sha256)
+
+
+def adapter(name: str, scale: float = 1.0, sha256: str | None = None) -> AdapterReference:
+    """Return the registry's reference to an adapter's folder."""
+    return AdapterReference(**weights(name, sha256).model_dump(), scale=scale)
 
 
 def id_of(name: str) -> UUID:

@@ -120,11 +120,11 @@ def test_a_pipeline_that_encodes_by_itself_gets_the_texts(ask: Ask) -> None:
     loaded = Engine().load(request.model)
     tasks = [Task(prompt, 0, prompt.slots[0].seed) for prompt in request.prompts]
     with torch.inference_mode():
-        known = sample(plan(request.settings, loaded, request.prompts), tasks, lambda step: None)
+        known = sample(plan(request.settings, loaded, request.prompts), tasks, lambda step, steps: None)
         loaded.pipe.__class__ = type("SomeOtherPipeline", (type(loaded.pipe),), {})
         unknown = plan(request.settings, loaded, request.prompts)
         assert unknown.embeddings == {}
-        for mine, theirs in zip(known, sample(unknown, tasks, lambda step: None), strict=True):
+        for mine, theirs in zip(known, sample(unknown, tasks, lambda step, steps: None), strict=True):
             assert np.abs(mine.astype(int) - theirs).max() <= 1
 
 
@@ -196,7 +196,7 @@ def test_a_flow_model_refuses_a_scheduler_for_noise_schedules(ask: Ask) -> None:
     loaded = Engine().load(ask({"apple": [1]}).model)
     loaded.own_scheduler = diffusers.FlowMatchEulerDiscreteScheduler
     with pytest.raises(WrongSchedulerError, match="Choose 'default'"):
-        loaded.set_scheduler("ddim")
+        loaded.fresh_scheduler("ddim")
 
 
 class SmallMemory(torch.nn.Module):
