@@ -45,7 +45,9 @@ def next_turn(kind: str, lane: str, at: datetime) -> int:
     Requests take turns: the first part of a new one has this turn, its second the next, and so on. So a small request
     waits for one part of each request that was there before it, however large those are (start-time fair queueing).
     """
-    coming = Job.objects.claimable(kind, lane, at).first()
+    waiting = Job.objects.claimable(kind, lane, at)
+    # A part that is tried again has an early turn: it says where its lane was, not where it is.
+    coming = waiting.filter(attempt=0).first() or waiting.first()
     return coming.turn if coming else 0
 
 
