@@ -59,7 +59,7 @@ class RenderSettings(Contract):
     height: int | None = Field(default=None, ge=16, le=2048, multiple_of=8)  # pixels
     scheduler: Scheduler = "default"
     strength: float | None = Field(default=None, gt=0, le=1)
-    """How much of a starting image is made anew; only with a `Conditioning`."""
+    """How much of a starting image is made anew; only with a `Conditioning`. None: 0.8, and 1 within a mask."""
     control_scale: float | None = Field(default=None, ge=0, le=2)
     """How strongly a ControlNet's condition counts."""
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from generation.engine import Engine
 from generation.storage import Storage
 from generation.types import MAX_SEED
-from tests.generation.conftest import Ask, Render
+from tests.generation.conftest import Ask, Render, reference
 
 
 def _pixels(storage: Storage, key: str) -> NDArray[np.int64]:
     return np.asarray(Image.open(io.BytesIO(storage.read(key))), dtype=np.int64)
 
 
-def test_the_same_request_gives_the_same_files(ask: Ask, render: Render, storage: Storage) -> None:
-    request = ask({"red apple": range(5), "blue bird": range(4)})
+@pytest.mark.parametrize("family", ["tiny", "xl", "sd3", "flux", "pixart"])
+def test_the_same_request_gives_the_same_files(family: str, ask: Ask, render: Render, storage: Storage) -> None:
+    request = ask({"red apple": range(5), "blue bird": range(4)}, model=reference(family))
     first = render(request)
     files = set(storage.keys())
     assert render(request) == first
