@@ -6,18 +6,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from generation.errors import RenderError, StorageFullError, WorkerStoppingError
 from generation.link import Link, PlatformUnreachableError
 from generation.pulse import Order, Pulse
+from generation.renderers import Renderer
 from generation.storage import Storage
 from generation.types import Claim, Failure, Lease, RenderedImage, RenderedImages, RenderRequest
-
-if TYPE_CHECKING:
-    from generation.engine import Engine  # torch takes seconds to import
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ class Drain:
     """One worker's round of work. Answers go through `link`, files to what `open_storage` gives for a request."""
 
     link: Link
-    engine: Engine
+    renderer: Renderer
     open_storage: Callable[[RenderRequest], Storage]
     heartbeat_seconds: float
     stop: Event
@@ -68,7 +66,7 @@ class Drain:
 
             try:
                 storage = self.open_storage(request)
-                self.engine.render(
+                self.renderer.render(
                     request,
                     storage,
                     on_images=answer,

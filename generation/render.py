@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
+from generation.api_renderer import ApiRenderer
 from generation.env import quieten_libraries
 from generation.errors import RenderError
+from generation.renderers import Renderer, Renderers
+from generation.services import read_services
 from generation.storage import Storage
 from generation.types import (
     ImageSlot,
@@ -27,8 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Render into a folder, print one line per image (its file, its seed), and return the exit status."""
     options = _read(arguments)
     quieten_libraries(hub_download=options.hub_download)
-    from generation.engine import Engine  # seconds of imports that --help does without
-
     options.out.mkdir(parents=True, exist_ok=True)
     request = RenderRequest(
         lease=Lease(job=_NOBODY, token=_NOBODY, attempt=1),
@@ -55,12 +56,17 @@ def main(arguments: list[str] | None = None) -> int:
 
     def show(images: tuple[RenderedImage, ...]) -> None:
         for image in images:
-            line = image.model_dump_json() if options.json else f"{options.out / image.key}\tseed {image.manifest.seed}"
+            seed = "no seed" if image.manifest.seed is None else f"seed {image.manifest.seed}"
+            line = image.model_dump_json() if options.json else f"{options.out / image.key}\t{seed}"
             sys.stdout.write(f"{line}\n")
 
+    def engine() -> Renderer:
+        from generation.engine import Engine  # seconds of imports that --help and services do without
+
+        return Engine(batch=options.batch, hub_download=options.hub_download)
+
     try:
-        engine = Engine(batch=options.batch, hub_download=options.hub_download)
-        engine.render(request, Storage(request.storage_url), on_images=show)
+        Renderers(engine, ApiRenderer(read_services())).render(request, Storage(request.storage_url), on_images=show)
     except RenderError as error:
         sys.stderr.write(f"{error.code}: {error}\n")
         return 1
@@ -69,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m generation.render", description=__doc__)
-    parser.add_argument("--model", required=True, help="folder:NAME or hub:OWNER/NAME")
+    parser.add_argument("--model", required=True, help="folder:NAME, hub:OWNER/NAME or api:NAME")
     parser.add_argument("--prompt", required=True, action="append", help="may be given several times")
     parser.add_argument("--negative", default="", help="what the image should not show")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="one image per seed and prompt")

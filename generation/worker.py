@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
+from generation.api_renderer import ApiRenderer
 from generation.drain import Drain
 from generation.env import quieten_libraries, read_environment
 from generation.link import CeleryLink
+from generation.renderers import Renderer, Renderers
+from generation.services import read_services
 from generation.storage import Storage
 from generation.types import Claim, RenderRequest
 
@@ -44,6 +47,7 @@ app.conf.update(
 )
 
 link = CeleryLink(app, claim_seconds=environment.claim_seconds, send_seconds=environment.send_seconds)
+services = read_services()
 stop = Event()
 
 
@@ -57,6 +61,12 @@ def engine() -> Engine:
     )
 
 
+@cache
+def renderer() -> Renderer:
+    """Return what renders this process's requests."""
+    return Renderers(engine, ApiRenderer(services))
+
+
 @signals.worker_process_init.connect(weak=False)
 def warm_up(**_: Any) -> None:
     """Import torch before the first bell, so that the first image does not wait for it."""
@@ -67,7 +77,7 @@ def warm_up(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect(weak=False)
 def stop_soon(**_: Any) -> None:
-    """Have the engine end at the next denoising step: the job is given back, not lost."""
+    """Have the work end at the next denoising step or image: the job is given back, not lost."""
     stop.set()
 
 
@@ -75,7 +85,7 @@ def stop_soon(**_: Any) -> None:
 def ring(self: Any) -> int:
     """Answer the bell: work until the platform has no more jobs. Ringing twice does no harm."""
     claim = Claim(worker=f"{self.request.hostname or 'render'} ({os.getpid()})"[:200], lanes=("live", "batch"))
-    return Drain(link, engine(), open_storage, environment.heartbeat_seconds, stop).run(claim)
+    return Drain(link, renderer(), open_storage, environment.heartbeat_seconds, stop).run(claim)
 
 
 def open_storage(request: RenderRequest) -> Storage:
