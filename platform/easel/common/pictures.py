@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from easel.common.errors import InvalidInput
 
 FORMATS = ("PNG", "JPEG", "WEBP")
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 40_000_000  # decoded, about 160 MB
 _DAMAGE = (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError, IndexError, KeyError, TypeError)
@@ -54,7 +55,12 @@ def open_picture(name: str, content: bytes) -> Image.Image:
     if len(content) > MAX_BYTES:
         raise BadPicture(f"{name} is larger than {MAX_BYTES / 2**20:.0f} MB, the most that is taken. Make it smaller.")
     with _damage_told(name):
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        try:
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        except UnidentifiedImageError as error:
+            if content.startswith(_BEGINNINGS):
+                raise SyntaxError("its first part cannot be read") from error  # told as any other damage
+            raise
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadPicture(
