@@ -66,6 +66,8 @@ urlpatterns = [
     path("projects/<uuid:pk>/prompts/import/", prompts.new_import, name="new_import"),
     path("projects/<uuid:pk>/prompts/imports/<uuid:import_pk>/", prompts.prompt_import, name="prompt_import"),
     path("projects/<uuid:pk>/generations/", images.generations, name="generations"),
+    path("projects/<uuid:pk>/generations/prompts/", images.prompt_choices, name="prompt_choices"),
+    path("projects/<uuid:pk>/generations/previews/", images.previews, name="previews"),
     path("projects/<uuid:pk>/images/", images.gallery, name="gallery"),
     path("projects/<uuid:pk>/images/side-by-side/", images.side_by_side, name="side_by_side"),
     path("projects/<uuid:pk>/annotations/", annotation.annotation_list, name="annotations"),
@@ -81,6 +83,9 @@ urlpatterns = [
     path("projects/<uuid:pk>/settings/", projects.project_settings, name="project_settings"),
     path("invitations/<slug:secret>/", projects.invitation, name="invitation"),
     path("generations/<uuid:pk>/retry/", images.retry_generation, name="retry_generation"),
+    path("generations/<uuid:pk>/pause/", images.pause_generation, name="pause_generation"),
+    path("generations/<uuid:pk>/resume/", images.resume_generation, name="resume_generation"),
+    path("generations/<uuid:pk>/cancel/", images.cancel_generation, name="cancel_generation"),
     path("images/<uuid:pk>/", images_api.CandidateImage.as_view(), name="image"),
 ]
 

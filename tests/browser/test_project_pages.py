@@ -209,7 +209,7 @@ def test_a_withdrawn_invitation_lets_nobody_in(cast: Cast, window: Windows) -> N
 def test_images_are_asked_for_once_however_often_the_button_is_clicked(cast: Cast, window: Windows) -> None:
     scenes.prompts_of(cast, 3)
     page = window(cast.alice).open(path_of(cast.project, "generations/"))
-    expect(page.get_by_text("12 in all.")).to_be_visible()
+    expect(page.get_by_text("3 prompts × 4 images = 12 images")).to_be_visible()
     page.get_by_role("button", name="Generate images").dblclick()
     expect(page.get_by_role("status")).to_contain_text("The images are being made.")
     expect(page.get_by_text("waiting for a worker")).to_be_visible()

@@ -84,6 +84,12 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "new_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
     "prompt_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
     "generations": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
+    "prompt_choices": {"GET": (302, 403, 404, 200, 404, 200)},
+    "previews": {
+        "GET": (302, 403, 404, 200, 404, 200),
+        "POST": (302, 403, 404, 200, 404, 200),
+        "DELETE": (302, 403, 404, 200, 404, 200),
+    },
     "gallery": {"GET": PAGE_OF_INSPECTORS},
     "side_by_side": {"GET": PAGE_OF_INSPECTORS},
     "annotations": {"GET": PAGE_OF_INSPECTORS},
@@ -95,6 +101,9 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "project_settings": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
     "invitation": {"GET": OPEN, "POST": (200, 302, 302, 302, 302, 302)},
     "retry_generation": {"POST": (302, 403, 404, 302, 404, 302)},
+    "pause_generation": {"POST": (302, 403, 404, 302, 404, 302)},
+    "resume_generation": {"POST": (302, 403, 404, 302, 404, 302)},
+    "cancel_generation": {"POST": (302, 403, 404, 302, 404, 302)},
     "image": {"GET": (401, 200, 404, 200, 404, 200)},
 }
 
@@ -178,9 +187,9 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.cast.project.template_version.template_id]
     if plain in {"generation", "generation_candidates", "generation_retries", "retry_generation"}:
         return [world.request.pk]
-    if plain in {"generation_cancel", "generation_pause"}:
+    if plain in {"generation_cancel", "generation_pause", "cancel_generation", "pause_generation"}:
         return [world.waiting.pk]
-    if plain == "generation_resume":
+    if plain in {"generation_resume", "resume_generation"}:
         return [world.paused.pk]
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
@@ -214,7 +223,8 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
             "overlap": 1,
         },
         "new_import": {"text": "a pear\nan apple"},
-        "generations": {"model": world.cast.model.pk, "images_per_prompt": 2},
+        "generations": {"models": world.cast.model.pk, "images_per_prompt": 2},
+        "previews": {"models": world.cast.model.pk, "images_per_prompt": 2},
         "people": {"role": "annotator", "days": 7, "max_uses": 1},
         "member_role": {"role": "annotator"},
         "project_settings": {"name": "Icons", "guidelines": "Be kind."},

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, Model, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
+from easel.common.paging import Page
 from easel.images.models import Candidate, GenerationRequest
+from easel.images.progress import RequestProgress
 from easel.projects.models import Project
 from generation.types import MAX_SEED
 
+Row = TypeVar("Row", bound=Model)
 COUNTED = 10_000
 """Images that a page counts one by one; beyond, it says "more than"."""
 SIDE_BY_SIDE = 4
 MAX_WORDS = 300
+THUMBS = 8
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Wanted:
         return replace(self, **changes)
 
     def of_project(self, project: Project) -> QuerySet[Candidate]:
-        """The project's candidates that are wanted, newest first."""
+        """The project's candidates that are wanted."""
         found: QuerySet[Candidate] = Candidate.objects.of_project(project)
         if self.problems:
             return found.none()
@@ -76,9 +81,31 @@ class Wanted:
             found = found.filter(seed=self.seed)
         if self.request:
             found = found.filter(request=self.request)
-        for word in self.words.split():
-            found = found.filter(prompt__text__icontains=word)
-        return found
+        return containing(found, "prompt__text", self.words)
+
+
+def containing(rows: QuerySet[Row], column: str, words: str) -> QuerySet[Row]:
+    """Those in whose column every word stands, in any case and order."""
+    for word in words.replace("\0", "")[:MAX_WORDS].split():
+        rows = rows.filter(**{f"{column}__icontains": word})
+    return rows
+
+
+def page_of_images(candidates: QuerySet[Candidate], after: str, size: int) -> Page:
+    """Some candidates and where the next ones begin: the newest request first, and a prompt's images together.
+
+    Ids do not tell the order in which the images of a request were made, so that annotators cannot tell it either.
+    `after` is the id of the last one that is known; one that is not there begins anew.
+    """
+    pks = _uuids([after])
+    if pks and (last := Candidate.objects.filter(pk=pks[0]).first()) is not None:
+        candidates = candidates.filter(
+            Q(request__lt=last.request_id)
+            | Q(request=last.request_id, prompt__gt=last.prompt_id)
+            | Q(request=last.request_id, prompt=last.prompt_id, position__gt=last.position)
+        )
+    found = list(candidates.order_by("-request_id", "prompt_id", "position")[: size + 1])
+    return Page(found[:size], str(found[size - 1].pk) if len(found) > size else None)
 
 
 @dataclass(frozen=True)
@@ -110,6 +137,41 @@ def requests_of(project: Project, limit: int = 50) -> list[GenerationRequest]:
     return list(GenerationRequest.objects.filter(project=project).select_related("model").order_by("-id")[:limit])
 
 
+def newest_of(requests: Sequence[GenerationRequest]) -> dict[UUID, list[Candidate]]:
+    """A few images of each request: of one that is at work the newest, of another its first prompts'."""
+    images = Candidate.objects.filter(request=OuterRef("pk"))
+    ids: list[tuple[UUID, list[UUID]]] = []
+    # Ordered by prompt an index has them; ordered by time all are read, and only requests at work are worth that.
+    for at_work, order in ((True, ["-created_at", "-pk"]), (False, ["prompt", "position"])):
+        those = [one.pk for one in requests if (one.state == "running") is at_work and one.images_done]
+        few = GenerationRequest.objects.filter(pk__in=those) if those else GenerationRequest.objects.none()
+        ids += few.annotate(few=ArraySubquery(images.order_by(*order).values("pk")[:THUMBS])).values_list("pk", "few")
+    found = Candidate.objects.defer("manifest").in_bulk([one for _, few in ids for one in few]) if ids else {}
+    return {request: [found[one] for one in few if one in found] for request, few in ids}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A preview: how far it is, and its image once it is made."""
+
+    progress: RequestProgress
+    image: Candidate | None
+
+
+def previews_of(project: Project, ids: Sequence[str]) -> list[GenerationRequest]:
+    """The previews of these ids, in their order; ids that are none of the project's are left out."""
+    pks = _uuids(ids)
+    previews = GenerationRequest.objects.of_project(project).filter(kind=GenerationRequest.Kind.PREVIEW, pk__in=pks)
+    return sorted(previews, key=lambda one: pks.index(one.pk))
+
+
+def with_images(previews: Sequence[RequestProgress]) -> list[Preview]:
+    """Previews with their images."""
+    made = Candidate.objects.filter(request__in=[one.request.pk for one in previews])
+    images = {one.request_id: one for one in made.select_related("model", "prompt")}
+    return [Preview(one, images.get(one.request.pk)) for one in previews]
+
+
 def of_comparisons(candidates: Sequence[Candidate]) -> set[UUID]:
     """The requests among those of these candidates in which several models were compared."""
     asked = GenerationRequest.objects.filter(pk__in={one.request_id for one in candidates}, compared__isnull=False)
@@ -118,14 +180,20 @@ def of_comparisons(candidates: Sequence[Candidate]) -> set[UUID]:
 
 def chosen_of(project: Project, ids: Sequence[str]) -> list[Candidate]:
     """The project's candidates of these ids, in their order, at most four; ids that it does not have are left out."""
-    pks = []
-    for text in ids:
+    pks = _uuids(ids)[:SIDE_BY_SIDE]
+    found = Candidate.objects.of_project(project).select_related("prompt", "model", "request").in_bulk(pks)
+    return [found[pk] for pk in pks if pk in found]
+
+
+def _uuids(texts: Sequence[str]) -> list[UUID]:
+    """What of these are ids, each once."""
+    found: dict[UUID, None] = {}
+    for text in texts:
         try:
-            pks.append(UUID(text))
-        except ValueError:
+            found[UUID(text)] = None
+        except ValueError:  # an address that somebody wrote by hand: what is no id finds nothing
             continue
-    found = Candidate.objects.of_project(project).in_bulk(list(dict.fromkeys(pks))[:SIDE_BY_SIDE])
-    return [found[pk] for pk in dict.fromkeys(pks) if pk in found]
+    return list(found)
 
 
 def counterparts(candidate: Candidate) -> QuerySet[Candidate]:

@@ -1,23 +1,249 @@
-"""Forms of the generation page."""
+"""The form that asks for images."""
 
 from __future__ import annotations
 
-from django import forms
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, get_args
 
+from django import forms
+from django.utils.datastructures import MultiValueDict
+from pydantic import ValidationError
+
+from easel.common.errors import Refusal
+from easel.images.asking import Asked, Defaults, defaults_of
+from easel.images.models import Candidate
+from easel.projects.models import Project
+from easel.prompts.models import MAX_TEXT, Prompt
 from easel.registry.models import ModelVersion
+from generation.types import MAX_SEED, RenderSettings, Scheduler
+
+SCHEDULERS = {
+    "default": "The model's own",
+    "ddim": "DDIM",
+    "dpmpp_2m": "DPM++ 2M",
+    "euler_a": "Euler a",
+    "euler_trailing": "Euler, trailing (Turbo and Lightning)",
+    "unipc": "UniPC",
+    "lcm": "LCM (few steps)",
+}
+SETTINGS = ("steps", "guidance_scale", "width", "height", "scheduler", "strength", "control_scale")
 
 
 class GenerateForm(forms.Form):
-    """A generation request for all prompts of a project."""
+    """Which models make how many images of which prompts, and how."""
 
-    model = forms.ModelChoiceField(queryset=ModelVersion.objects.order_by("-created_at"), empty_label=None)
-    images_per_prompt = forms.IntegerField(min_value=1, max_value=64, initial=4, label="Images a prompt")
-    steps = forms.IntegerField(
-        min_value=1, max_value=150, required=False, help_text="Denoising steps. Empty: the model's own default."
+    class Which:
+        """Which prompts."""
+
+        ALL, BARE, CHOSEN, NEW = "all", "bare", "chosen", "new"
+
+    class Seeds:
+        """Where the seeds come from."""
+
+        OWN, SHARED, LISTED = "own", "shared", "listed"
+
+    WHICH: ClassVar = [
+        (Which.ALL, "All of the project"),
+        (Which.BARE, "Those without images"),
+        (Which.CHOSEN, "Some that I choose"),
+        (Which.NEW, "A new one"),
+    ]
+    SEEDS: ClassVar = [
+        (Seeds.OWN, "Every image its own"),
+        (Seeds.SHARED, "The same for every prompt"),
+        (Seeds.LISTED, "These"),
+    ]
+
+    models = forms.ModelMultipleChoiceField(
+        queryset=ModelVersion.objects.none(),
+        error_messages={"required": "Choose at least one model.", "invalid_choice": "There is no such model here."},
     )
-    guidance_scale = forms.FloatField(
-        min_value=0,
-        max_value=30,
+    which = forms.ChoiceField(choices=WHICH, required=False, label="Prompts")
+    prompts = forms.ModelMultipleChoiceField(
+        queryset=Prompt.objects.none(),
         required=False,
-        help_text="How closely to follow the prompt. Empty: the model's own default.",
+        error_messages={"invalid_choice": "%(value)s is no prompt of this project."},
     )
+    text = forms.CharField(
+        max_length=MAX_TEXT, required=False, label="Prompt", widget=forms.Textarea(attrs={"rows": 3})
+    )
+    negative = forms.CharField(
+        max_length=MAX_TEXT,
+        required=False,
+        label="Negative prompt",
+        help_text="What should not be in the image.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    images_per_prompt = forms.IntegerField(min_value=1, max_value=64, initial=4, label="Images a prompt")
+    seed_policy = forms.ChoiceField(choices=SEEDS, required=False, label="Seeds")
+    seeds = forms.CharField(max_length=2_000, required=False, label="The seeds")
+    steps = forms.IntegerField(min_value=1, max_value=150, required=False, help_text="Denoising steps.")
+    guidance_scale = forms.FloatField(
+        min_value=0, max_value=30, required=False, label="Guidance", help_text="How closely to follow the prompt."
+    )
+    width = forms.IntegerField(min_value=16, max_value=2048, required=False, help_text="Pixels.")
+    height = forms.IntegerField(min_value=16, max_value=2048, required=False, help_text="Pixels.")
+    scheduler = forms.ChoiceField(choices=[(name, SCHEDULERS[name]) for name in get_args(Scheduler)], required=False)
+
+    def __init__(
+        self,
+        project: Project,
+        data: Mapping[str, Any] | None = None,
+        files: MultiValueDict[str, Any] | None = None,
+        *,
+        like: Candidate | None = None,
+    ) -> None:
+        self.project = project
+        kinds = (ModelVersion.Kind.PIPELINE, ModelVersion.Kind.ADAPTER, ModelVersion.Kind.API)
+        offered = ModelVersion.objects.filter(kind__in=kinds).order_by("-created_at")
+        # The form that annotators fill in says how many images it shows.
+        initial = {
+            "models": [one.pk for one in offered[:1]],
+            "which": self.Which.ALL if Prompt.objects.of_project(project).exists() else self.Which.NEW,
+            "seed_policy": self.Seeds.OWN,
+            "images_per_prompt": project.template_version.form.images or 4,
+        } | (_settings_like(like) if like else {})
+        super().__init__(data, files, initial=initial)
+        self._field("models").queryset = offered
+        self._field("prompts").queryset = Prompt.objects.of_project(project)
+        for name, field in self.fields.items():
+            field.widget.attrs.setdefault("aria-describedby", f"id_{name}_help id_{name}_error")
+
+    def _field(self, name: str) -> forms.ModelMultipleChoiceField[Any]:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelMultipleChoiceField)
+        return field
+
+    # What the template draws by itself
+
+    def offered(self) -> Iterator[tuple[ModelVersion, bool, Defaults]]:
+        """Each model, whether it is chosen, and what it renders with where the form leaves a setting empty."""
+        chosen = {str(one) for one in self["models"].value() or ()}
+        for model in self._field("models").queryset or ():
+            yield model, str(model.pk) in chosen, defaults_of(model)
+
+    def chosen_prompts(self) -> list[Prompt]:
+        """The prompts that are ticked so far."""
+        ticked = self["prompts"].value() or []
+        try:
+            return list(Prompt.objects.of_project(self.project).filter(pk__in=ticked[:1_000]))
+        except (ValueError, forms.ValidationError):
+            return []
+
+    def has_settings(self) -> bool:
+        """Whether a setting is given or wrong, so that they are shown."""
+        given = (self[name].value() not in (None, "", "default") for name in SETTINGS if name in self.fields)
+        return any(given) or any(name in self.errors for name in SETTINGS)
+
+    # What is typed, checked
+
+    def clean_which(self) -> str:
+        """All prompts unless something else is said."""
+        return str(self.cleaned_data["which"] or self.Which.ALL)
+
+    def clean_seed_policy(self) -> str:
+        """Every image its own seed unless something else is said."""
+        return str(self.cleaned_data["seed_policy"] or self.Seeds.OWN)
+
+    def clean_seeds(self) -> list[int]:
+        """Read seeds that are parted by commas or blanks."""
+        seeds = []
+        for word in self.cleaned_data["seeds"].replace(",", " ").split():
+            if not (word.isascii() and word.isdigit()) or int(word[:20]) > MAX_SEED:
+                raise forms.ValidationError(f"{word[:30]!r} is no seed: a seed is a whole number from 0 to {MAX_SEED}.")
+            seeds.append(int(word))
+        return seeds
+
+    def clean_width(self) -> int | None:
+        """Check that models can make it."""
+        return _multiple_of_8(self.cleaned_data["width"])
+
+    def clean_height(self) -> int | None:
+        """Check that models can make it."""
+        return _multiple_of_8(self.cleaned_data["height"])
+
+    def clean(self) -> dict[str, Any]:
+        """Check what belongs together."""
+        clean = self.cleaned_data
+        which, policy = clean.get("which"), clean.get("seed_policy")
+        if which == self.Which.CHOSEN and "prompts" in clean and not clean["prompts"]:
+            self.add_error("prompts", "Tick at least one prompt.")
+        if which == self.Which.NEW and "text" in clean and not clean["text"]:
+            self.add_error("text", "Type the prompt.")
+        if which in {self.Which.ALL, self.Which.BARE} and not self._prompts()[:1]:
+            none = "Every prompt has images already." if which == self.Which.BARE else "The project has no prompts yet."
+            self.add_error("which", f"{none} Choose other prompts, or type one.")
+        seeds, count = clean.get("seeds"), clean.get("images_per_prompt")
+        if policy == self.Seeds.LISTED and seeds is not None and count and len(seeds) != count:
+            typed = f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} for {count} image{'' if count == 1 else 's'}"
+            self.add_error("seeds", f"{typed} a prompt: type one seed for each image.")
+        return clean
+
+    def _prompts(self) -> Any:
+        """The prompts that are asked for, unread; a typed one is not among them."""
+        every = Prompt.objects.of_project(self.project)
+        which = self.cleaned_data.get("which")
+        if which == self.Which.BARE:
+            return every.bare()
+        return self.cleaned_data.get("prompts", every.none()) if which == self.Which.CHOSEN else every
+
+    def asked(self, *, preview: bool = False) -> Asked:
+        """What is asked for; for a preview, one image of the first prompt by each model."""
+        clean = self.cleaned_data
+        new = clean["which"] == self.Which.NEW
+        count = 1 if preview else clean["images_per_prompt"]
+        seeds = None
+        if clean["seed_policy"] == self.Seeds.LISTED:
+            seeds = clean["seeds"][:count]
+        elif clean["seed_policy"] == self.Seeds.SHARED or preview:
+            seeds = [secrets.randbits(32) for _ in range(count)]
+        given = {name: clean[name] for name in SETTINGS if clean.get(name) not in (None, "")}
+        return Asked(
+            models=tuple(clean["models"]),
+            prompts=() if new else tuple(self._prompts()[:1] if preview else self._prompts()),
+            new_prompt=(clean["text"], clean["negative"]) if new else None,
+            images_per_prompt=count,
+            seeds=seeds,
+            settings=RenderSettings.model_validate(given),
+        )
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Show a refusal at the field that it is about, where there is one."""
+        names = {"model": "models", "settings": "", "conditioning": "start"}
+        told = False
+        for name, reasons in refusal.fields.items():
+            field = names.get(name, name)
+            if field in self.fields and not self.errors.get(field):
+                self.add_error(field, refusal.detail if reasons == ["none"] else " ".join(reasons))
+                told = True
+        if not told:
+            self.add_error(None, refusal.detail)
+
+
+def _multiple_of_8(pixels: int | None) -> int | None:
+    if pixels is not None and pixels % 8:
+        below = max(16, pixels - pixels % 8)
+        raise forms.ValidationError(f"{pixels} is no multiple of 8; {below} or {pixels - pixels % 8 + 8} is.")
+    return pixels
+
+
+def _settings_like(one: Candidate) -> dict[str, Any]:
+    """What the form is filled with, for more images like one."""
+    manifest, asked = one.manifest, one.request.settings
+    said = {
+        "models": [one.model_id],
+        "which": GenerateForm.Which.CHOSEN,
+        "prompts": [one.prompt_id],
+        "seeds": "" if one.seed is None else str(one.seed),
+        "steps": manifest.get("steps"),
+        "guidance_scale": manifest.get("guidance_scale"),
+        "width": manifest.get("width"),
+        "height": manifest.get("height"),
+        "scheduler": asked.get("scheduler"),
+    }
+    try:
+        RenderSettings.model_validate({name: said[name] for name in ("width", "height") if said[name]})
+    except ValidationError:  # an image of a size that no request can ask for, from a service
+        said |= {"width": None, "height": None}
+    return {name: value for name, value in said.items() if value not in (None, "")}

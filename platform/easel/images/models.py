@@ -30,6 +30,10 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         found = self.filter(project=project).with_progress().order_by("-id")
         return found.select_related("model", "created_by").prefetch_related("compared")
 
+    def shown(self) -> GenerationRequestQuerySet:
+        """All but previews: those are shown where they were asked for."""
+        return self.exclude(kind=GenerationRequest.Kind.PREVIEW)
+
     def ungathered(self, project: Project | None) -> GenerationRequestQuerySet:
         """Requests whose images have not all become items; one image alone is nothing to rank."""
         waiting = self.filter(gathered_at=None, images_per_prompt__gte=2).order_by("id")
@@ -163,17 +167,33 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
         return self.filter(request__project=project).select_related("prompt", "model").order_by("-id")
 
     def pace(self, request: GenerationRequest, at: datetime) -> float | None:
-        """Images a second that came of a request in the last two minutes, or None where they are too few to tell.
+        """Images a second that came of a request in the last two minutes, or None where they are too few to tell."""
+        return self.paces([request.pk], at).get(request.pk)
+
+    def paces(self, requests: Collection[UUID], at: datetime) -> dict[UUID, float]:
+        """The pace of each request that it can be told of: images a second in the last two minutes.
 
         Images are recorded in batches; those of the first batch were made before it was recorded, so they are left out.
         """
-        found = self.filter(request=request, created_at__gt=at - timedelta(minutes=2)).aggregate(
-            n=Count("*"), batches=Count("created_at", distinct=True), first=Min("created_at"), last=Max("created_at")
+        recent: models.QuerySet[Any] = (
+            self.filter(request__in=requests, created_at__gt=at - timedelta(minutes=2))
+            .order_by()
+            .values("request")
+            .annotate(
+                n=Count("*"),
+                batches=Count("created_at", distinct=True),
+                first=Min("created_at"),
+                last=Max("created_at"),
+            )
         )
-        if found["batches"] < 2:
-            return None
-        later = found["n"] * (found["batches"] - 1) / found["batches"]
-        return float(later / (found["last"] - found["first"]).total_seconds())
+        return {
+            row["request"]: row["n"]
+            * (row["batches"] - 1)
+            / row["batches"]
+            / (row["last"] - row["first"]).total_seconds()
+            for row in recent
+            if row["batches"] > 1
+        }
 
     def complete_sets(
         self, request: GenerationRequest, without: Collection[tuple[UUID, int]]

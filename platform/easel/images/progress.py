@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from easel.common.models import Job
 from easel.images.models import Candidate, GenerationRequest
-from easel.images.services import failures
 from easel.projects.models import Project
 
 
@@ -51,26 +52,49 @@ class RequestProgress:
 
 
 def progress_of(project: Project, at: datetime, limit: int) -> list[RequestProgress]:
-    """Return the newest requests of a project with their progress."""
-    return [progress_of_one(request, at) for request in GenerationRequest.objects.of_project(project)[:limit]]
+    """Return the newest requests of a project with their progress; previews are shown where they were asked for."""
+    return progress_of_all(GenerationRequest.objects.of_project(project).shown()[:limit], at)
 
 
 def progress_of_one(request: GenerationRequest, at: datetime) -> RequestProgress:
     """Return how far a request, read with its progress, has come."""
-    failed = _failed(request) if request.chunks_dead else ()
-    if request.state != "running":
-        return RequestProgress(request, None, failed)
+    return progress_of_all([request], at)[0]
+
+
+def progress_of_all(requests: Iterable[GenerationRequest], at: datetime) -> list[RequestProgress]:
+    """Return how far requests, read with their progress, have come; three queries, however many they are."""
+    requests = list(requests)
+    running = [one.pk for one in requests if one.state == "running"]
+    paces = Candidate.objects.paces(running, at) if running else {}
     # Several workers may share a request: the one that began last has the newest to tell.
-    job = Job.objects.filter(chunk__request=request, state=Job.State.RUNNING).order_by("-claimed_at").first()
-    said = (job.step, job.steps, job.note) if job else (0, 0, "")
-    return RequestProgress(request, Candidate.objects.pace(request, at), failed, *said)
+    at_work: dict[UUID, Job] = {}
+    if running:
+        jobs = Job.objects.filter(chunk__request__in=running, state=Job.State.RUNNING).select_related("chunk")
+        at_work = {job.chunk.request_id: job for job in jobs.order_by("claimed_at")}
+    failed = _failed([one.pk for one in requests if one.chunks_dead])
+    return [
+        RequestProgress(
+            one,
+            paces.get(one.pk),
+            failed.get(one.pk, ()),
+            *((job.step, job.steps, job.note) if (job := at_work.get(one.pk)) else ()),
+        )
+        for one in requests
+    ]
 
 
-def _failed(request: GenerationRequest) -> tuple[Failed, ...]:
-    reasons: dict[str, list[int]] = {}
-    for job in failures(request):
-        reasons.setdefault(job.error, []).append(max(job.total - job.done, 0))
-    return tuple(Failed(reason, len(images), sum(images)) for reason, images in reasons.items())
+def _failed(requests: list[UUID]) -> dict[UUID, tuple[Failed, ...]]:
+    """For each request: its reasons, each once, with what is missing because of it."""
+    if not requests:
+        return {}
+    dead = Job.objects.filter(chunk__request__in=requests, state=Job.State.DEAD).order_by("id")
+    found: dict[UUID, dict[str, list[int]]] = {}
+    for request, reason, total, done in dead.values_list("chunk__request", "error", "total", "done"):
+        found.setdefault(request, {}).setdefault(reason, []).append(max(total - done, 0))
+    return {
+        request: tuple(Failed(reason, len(images), sum(images)) for reason, images in reasons.items())
+        for request, reasons in found.items()
+    }
 
 
 def images_on_their_way(project: Project) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -16,55 +18,118 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import Refusal
 from easel.common.paging import page_of
-from easel.images import browsing, services
+from easel.images import asking, browsing, services
 from easel.images.access import generation_for
 from easel.images.forms import GenerateForm
-from easel.images.progress import progress_of
+from easel.images.models import GenerationRequest
+from easel.images.progress import progress_of_all
 from easel.projects.access import may, project_for
+from easel.projects.models import Project
 from easel.prompts.models import Prompt
-from generation.types import RenderSettings
+
+REQUESTS = 20
+"""Requests on one page."""
+CHOICES = 60
+"""Prompts that are offered at once to be ticked."""
 
 
 @require_http_methods(["GET", "POST"])
 @vary_on_headers("HX-Request")
 def generations(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """List a project's generation requests with their progress, and make one for all its prompts."""
+    """List a project's generation requests with their progress, and make one."""
     project = project_for(request.user, pk, Act.INSPECT)
+    if request.htmx and request.method == "GET":  # type: ignore[attr-defined]
+        return render(request, "images/_requests.html", _requests(request, project))
     assert isinstance(request.user, User)
-    # The form that annotators fill in says how many images it shows.
-    form = GenerateForm(request.POST or None, initial={"images_per_prompt": project.template_version.form.images or 4})
+    form = _form(request, project)
     status = 200
     if request.method == "POST":
         project_for(request.user, pk, Act.GENERATE)
         status = 400
         if form.is_valid():
-            chosen = form.cleaned_data
             try:
-                services.request_images(
-                    project,
-                    chosen["model"],
-                    Prompt.objects.chosen(project, None),
-                    request.user,
-                    timezone.now(),
-                    images_per_prompt=chosen["images_per_prompt"],
-                    settings_=RenderSettings(steps=chosen["steps"], guidance_scale=chosen["guidance_scale"]),
-                )
+                made = asking.ask(project, form.asked(), request.user, timezone.now())
                 messages.success(request, "The images are being made. You can leave this page.")
-                return redirect("generations", project.pk)
+                return redirect(f"{reverse('generations', args=[project.pk])}#request-{made.pk}")
             except Refusal as refusal:
-                form.add_error(None, refusal.detail)
+                form.refuse(refusal)
                 status = refusal.status
-    requests = progress_of(project, timezone.now(), 50)
-    context = {
-        "project": project,
-        "requests": requests,
-        "live": any(one.live for one in requests),
+    prompts = Prompt.objects.of_project(project)
+    context = _requests(request, project) | {
         "form": form,
-        "prompts": Prompt.objects.of_project(project).count(),
+        "prompts": prompts.count(),
+        "bare": prompts.bare().count(),
+        "choices": prompts[:CHOICES],
+        "pace": asking.last_pace(project),
+        "most_previews": asking.MAX_PREVIEWS,
+    }
+    return render(request, "images/generations.html", context, status=status)
+
+
+def _form(request: HttpRequest, project: Project) -> GenerateForm:
+    """The form as it was sent, or filled for more images like the one that the address names."""
+    like = browsing.chosen_of(project, request.GET.getlist("like")[:1])
+    sent = request.method == "POST"
+    return GenerateForm(
+        project, request.POST if sent else None, request.FILES if sent else None, like=like[0] if like else None
+    )
+
+
+def _requests(request: HttpRequest, project: Project) -> dict[str, Any]:
+    """The list of requests: what is under way, and what has come of it."""
+    page = page_of(request, GenerationRequest.objects.of_project(project).shown(), REQUESTS)
+    requests = progress_of_all(page.rows, timezone.now())
+    return {
+        "project": project,
+        "page": page,
+        "requests": requests,
+        "newest": browsing.newest_of(page.rows),
+        "live": any(one.live for one in requests),
+        "at_work": any(one.request.state == "running" for one in requests),
         "may_generate": may(project.role, Act.GENERATE),
     }
-    template = "images/_requests.html" if request.htmx else "images/generations.html"  # type: ignore[attr-defined]
-    return render(request, template, context, status=status)
+
+
+@require_safe
+def prompt_choices(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """List the prompts that contain the words of `?find=`, to be ticked on the form."""
+    project = project_for(request.user, pk, Act.GENERATE)
+    found = browsing.containing(Prompt.objects.of_project(project), "text", request.GET.get("find", ""))
+    return render(request, "images/_choices.html", {"choices": found[:CHOICES], "searched": True})
+
+
+@require_http_methods(["GET", "POST", "DELETE"])
+def previews(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Try the settings of the form: one image of each model, at once. Its progress, and its end before it is done."""
+    project = project_for(request.user, pk, Act.GENERATE)
+    assert isinstance(request.user, User)
+    context: dict[str, Any] = {"project": project}
+    if request.method == "POST":
+        form = _form(request, project)
+        context |= {"form": form, "answers_form": True}
+        made: list[GenerationRequest] = []
+        if form.is_valid():
+            try:
+                made = asking.preview(project, form.asked(preview=True), request.user, timezone.now())
+            except Refusal as refusal:
+                form.refuse(refusal)
+        ids = [str(one.pk) for one in made]
+    else:
+        ids = request.GET.getlist("request")[: asking.MAX_PREVIEWS]
+    found = browsing.previews_of(project, ids)
+    if request.method == "DELETE":
+        for one in found:
+            if one.state in {"queued", "running"}:
+                services.cancel(one, timezone.now())
+        found = browsing.previews_of(project, ids)
+    context |= {
+        "previews": browsing.with_images(progress_of_all(found, timezone.now())),
+        "waiting": any(one.state in {"queued", "running"} for one in found),
+        "query": urlencode([("request", str(one.pk)) for one in found]),
+    }
+    return render(
+        request, "images/_previews.html", context, status=400 if request.method == "POST" and not ids else 200
+    )
 
 
 @require_POST
@@ -76,14 +141,41 @@ def retry_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("generations", found.project_id)
 
 
+@require_POST
+def pause_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Let a request rest."""
+    found = generation_for(request.user, pk, Act.GENERATE)
+    services.pause(found, timezone.now())
+    messages.success(request, "The request is paused. What was being made begins anew when it is resumed.")
+    return redirect("generations", found.project_id)
+
+
+@require_POST
+def resume_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Let a paused request go on."""
+    found = generation_for(request.user, pk, Act.GENERATE)
+    services.resume(found, timezone.now())
+    messages.success(request, "The request goes on.")
+    return redirect("generations", found.project_id)
+
+
+@require_POST
+def cancel_generation(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """End a request; what is made stays."""
+    found = generation_for(request.user, pk, Act.GENERATE)
+    services.cancel(found, timezone.now())
+    messages.success(request, "The request is cancelled. Its images that were made stay.")
+    return redirect("generations", found.project_id)
+
+
 @require_safe
 @vary_on_headers("HX-Request")
 def gallery(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show the candidates of a project that the address asks for, newest first; more load as one scrolls."""
+    """Show the candidates of a project that the address asks for, newest request first; more load as one scrolls."""
     project = project_for(request.user, pk, Act.INSPECT)
     wanted = browsing.Wanted.of(request.GET)
     candidates = wanted.of_project(project)
-    page = page_of(request, candidates, 60)
+    page = browsing.page_of_images(candidates, request.GET.get("after", ""), 60)
     context = {
         "project": project,
         "page": page,

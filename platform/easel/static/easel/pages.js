@@ -16,17 +16,6 @@ addEventListener("pageshow", (event) => {
   }
 });
 
-// "400 images in all", beside a number that is multiplied.
-for (const total of document.querySelectorAll("[data-total-of]")) {
-  const input = document.getElementById(total.dataset.totalOf);
-  const show = () => {
-    const count = input.valueAsNumber * Number(total.dataset.times);
-    total.textContent = Number.isInteger(count) && count > 0 ? `${count.toLocaleString("en")} in all.` : "";
-  };
-  input.addEventListener("input", show);
-  show();
-}
-
 // The current tab is in view on a narrow screen.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
