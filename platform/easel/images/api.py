@@ -42,6 +42,12 @@ class SettingsSerializer(serializers.Serializer[Any]):
     width = serializers.IntegerField(required=False, allow_null=True, help_text="Pixels, a multiple of 8.")
     height = serializers.IntegerField(required=False, allow_null=True, help_text="Pixels, a multiple of 8.")
     scheduler = serializers.CharField(required=False)
+    strength = serializers.FloatField(
+        required=False, allow_null=True, help_text="How much of a starting picture is made anew, 0 to 1."
+    )
+    control_scale = serializers.FloatField(
+        required=False, allow_null=True, help_text="How strongly a ControlNet's picture counts, 0 to 2."
+    )
 
 
 class NewGenerationSerializer(serializers.Serializer[Any]):

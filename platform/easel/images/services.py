@@ -160,7 +160,7 @@ def _what_they_start_from(
     for prompt in prompts:
         picture = own[prompt.conditioning_id] if prompt.conditioning_id else conditioning
         if picture is not None:
-            starts[prompt.pk] = picture.contract()
+            starts[prompt.pk] = picture.reference()
     kinds = {one.kind for one in starts.values()}
     if chosen.strength is not None and not kinds - {"control"}:
         message = "strength says how much of a starting picture is made anew, and no prompt has one. Leave it out."
