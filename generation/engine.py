@@ -176,7 +176,7 @@ class Engine:
             except torch.OutOfMemoryError as error:
                 if not self._loaded:
                     raise OutOfMemoryError(
-                        f"model {model.name!r} does not fit into the memory of {self._name()}"
+                        f"model {model.name!r} does not fit into the memory of {self.name}"
                     ) from error
                 self._loaded.popitem(last=False)
             self._release_memory()
@@ -210,7 +210,7 @@ class Engine:
                     raise
                 if len(batch) == 1:
                     raise OutOfMemoryError(
-                        f"one image of {_in_words(size)} does not fit into the memory of {self._name()}. "
+                        f"one image of {_in_words(size)} does not fit into the memory of {self.name}. "
                         "Choose a smaller size or a smaller model."
                     ) from error
             # Outside of `except`, for its traceback holds on to the tensors that are to be freed.
@@ -245,7 +245,7 @@ class Engine:
                     width=width,
                     height=height,
                     dtype=str(loaded.pipe.dtype).removeprefix("torch."),
-                    device=self._name(),
+                    device=self.name,
                     versions=VERSIONS,
                     batch=together,
                     threads=torch.get_num_threads(),
@@ -266,7 +266,9 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
+        """The device's name, as manifests have it."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
 
 
