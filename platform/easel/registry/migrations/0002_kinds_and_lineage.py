@@ -33,4 +33,31 @@ class Migration(migrations.Migration):
             name='note',
             field=models.TextField(blank=True, default=''),
         ),
+        migrations.RemoveConstraint(
+            model_name='modelversion',
+            name='model_version_weights',
+        ),
+        migrations.AlterField(
+            model_name='modelversion',
+            name='kind',
+            field=models.CharField(choices=[('pipeline', 'Pipeline'), ('adapter', 'LoRA adapter'), ('controlnet', 'ControlNet'), ('api', 'API service'), ('imported', 'Imported')], default='pipeline', max_length=10),
+        ),
+        migrations.AlterField(
+            model_name='modelversion',
+            name='location',
+            field=models.CharField(help_text='folder:NAME, hub:OWNER/NAME or api:NAME', max_length=200),
+        ),
+        migrations.AlterField(
+            model_name='modelversion',
+            name='sha256',
+            field=models.CharField(blank=True, default='', help_text='Over the weights and configuration files; empty until it is known, and for services.', max_length=64),
+        ),
+        migrations.AddConstraint(
+            model_name='modelversion',
+            constraint=models.UniqueConstraint(fields=('location', 'sha256', 'base'), name='model_version_weights', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='modelversion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['adapter', 'controlnet']), _negated=True), ('base__isnull', False), _connector='OR'), name='model_version_has_base'),
+        ),
     ]
