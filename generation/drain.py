@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from generation.errors import RenderError, StorageFullError, WorkerStoppingError
+from generation.failpoints import failpoint
 from generation.link import Link, PlatformUnreachableError
 from generation.pulse import Order, Pulse
 from generation.renderers import Renderer
@@ -57,12 +58,18 @@ class Drain:
         Raises PlatformUnreachableError.
         """
         log.info("job %s, attempt %d: %d images", request.lease.job, request.lease.attempt, request.total)
+        failpoint("claimed", request.model.name)
         seconds = min(LIVE_SECONDS, self.heartbeat_seconds) if request.lane == "live" else self.heartbeat_seconds
         with Pulse(self.link, request, seconds=seconds) as pulse:
 
             def answer(images: tuple[RenderedImage, ...]) -> None:
                 self.link.record(RenderedImages(lease=request.lease, images=images))
+                failpoint("between_records")
                 pulse.add(len(images))
+
+            def step(step: int, steps: int) -> None:
+                failpoint("mid_denoise" if step else "model_loaded")
+                pulse.step(step, steps)
 
             try:
                 storage = self.open_storage(request)
@@ -71,7 +78,7 @@ class Drain:
                     storage,
                     on_images=answer,
                     on_note=pulse.note,
-                    on_step=pulse.step,
+                    on_step=step,
                     stop=Order(self.stop, pulse.unwanted),
                 )
             except PlatformUnreachableError:
@@ -88,6 +95,7 @@ class Drain:
                 log.exception("job %s: unexpected", request.lease.job)
                 failure = _failure(request.lease, UNEXPECTED, f"{type(error).__name__}: {error}", retryable=True)
             else:
+                failpoint("last_record")
                 return True
         self.link.fail(failure)
         # A full disk or a stop order would meet the next job as well: leave that one to the next bell.

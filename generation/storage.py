@@ -16,6 +16,7 @@ from typing import IO, cast
 import fsspec
 from fsspec.core import url_to_fs
 
+from generation.failpoints import failpoint
 from generation.types import WeightsReference
 
 MODEL_PATH_VARIABLE = "EASEL_MODEL_PATH"
@@ -73,6 +74,7 @@ class Storage:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            failpoint("file_written")
             Path(temporary).chmod(0o644)
             Path(temporary).rename(path)
         except BaseException:
@@ -83,6 +85,7 @@ class Storage:
             os.fsync(directory)  # the rename itself must survive a power cut, or a recorded image could vanish
         finally:
             os.close(directory)
+        failpoint("renamed")
 
     def open(self, key: str) -> IO[bytes]:
         """Open a stored file for reading. Raises StorageError when the key is malformed or the file is missing."""

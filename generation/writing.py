@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from generation.errors import StorageFailedError, StorageFullError
+from generation.failpoints import failpoint
 from generation.storage import Storage, StorageError
 from generation.types import RenderedImage
 
@@ -64,6 +65,7 @@ class Writer:
 
     def _store(self, pixels: Pixels, finish: Finish) -> RenderedImage:
         content = encode_png(pixels)
+        failpoint("decoded")
         try:
             key = self._storage.put(content, "png")
         except StorageError as error:
