@@ -12,6 +12,7 @@ from easel.annotation import views as annotation
 from easel.common import views as common
 from easel.forms import api as forms_api
 from easel.images import api as images_api
+from easel.images import serving
 from easel.images import views as images
 from easel.projects import api as projects_api
 from easel.projects import views as projects
@@ -86,7 +87,8 @@ urlpatterns = [
     path("generations/<uuid:pk>/pause/", images.pause_generation, name="pause_generation"),
     path("generations/<uuid:pk>/resume/", images.resume_generation, name="resume_generation"),
     path("generations/<uuid:pk>/cancel/", images.cancel_generation, name="cancel_generation"),
-    path("images/<uuid:pk>/", images_api.CandidateImage.as_view(), name="image"),
+    path("images/<uuid:pk>/", serving.CandidateImage.as_view(), name="image"),
+    path("images/<uuid:pk>/download/", serving.CandidateDownload.as_view(), name="download"),
 ]
 
 handler400 = "easel.common.views.bad_request"

@@ -105,6 +105,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "resume_generation": {"POST": (302, 403, 404, 302, 404, 302)},
     "cancel_generation": {"POST": (302, 403, 404, 302, 404, 302)},
     "image": {"GET": (401, 200, 404, 200, 404, 200)},
+    "download": {"GET": (401, 403, 404, 200, 404, 200)},
 }
 
 
@@ -201,6 +202,7 @@ def arguments(name: str, world: World) -> list[Any]:
         "withdraw_invitation": [project, world.invitation.pk],
         "invitation": [world.secret],
         "image": [world.candidate.pk],
+        "download": [world.candidate.pk],
     }.get(plain, [project] if "projects/<uuid:pk>/" in routes()[name] else [])
 
 

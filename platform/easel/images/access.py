@@ -31,6 +31,22 @@ def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> Generation
     return found
 
 
+def original_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
+    """Return a candidate with its prompt and model to a member who may see how images were made: no annotator."""
+    found = None
+    if isinstance(user, User):
+        found = (
+            Candidate.objects.filter(pk=pk, request__project__memberships__user=user)  # type: ignore[no-redef]  # `role` is declared on the model
+            .annotate(role=F("request__project__memberships__role"))
+            .select_related("prompt", "model")
+            .first()
+        )
+    if found is None:
+        raise NotFound("image")
+    require(found.role, Act.INSPECT)
+    return found
+
+
 def candidate_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
     """Return a candidate to a member of its project, whatever the role: everybody in a project may see its images."""
     found = None

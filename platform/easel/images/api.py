@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.http import FileResponse, HttpResponse, HttpResponseBase
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from pydantic import ValidationError
 from rest_framework import serializers
@@ -18,19 +15,16 @@ from rest_framework.views import APIView
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
-from easel.common.errors import NotFound
 from easel.common.models import Job
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
-from easel.common.storage import storage
 from easel.images import services
-from easel.images.access import candidate_for, generation_for
+from easel.images.access import generation_for
 from easel.images.models import Candidate, GenerationRequest
 from easel.images.progress import RequestProgress, progress_of_one
 from easel.projects.access import project_for
 from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
-from generation.storage import StorageError
 from generation.types import MAX_SEED, RenderSettings
 
 
@@ -290,24 +284,3 @@ class GenerationResume(APIView):
         """Let a paused request go on."""
         services.resume(generation_for(request.user, pk, Act.GENERATE), timezone.now())
         return Response(GenerationSerializer(generation_for(request.user, pk, Act.INSPECT)).data, status=202)
-
-
-class CandidateImage(APIView):
-    """A candidate's image: for pages with a session, for scripts with a token."""
-
-    @documented("candidate_image_retrieve", answers={(200, "image/png"): OpenApiTypes.BINARY})
-    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
-        """Send the image to a member of its project; nginx sends the bytes where one stands in front."""
-        candidate = candidate_for(request.user, pk)
-        if settings.MEDIA_ACCEL:
-            response: HttpResponseBase = HttpResponse(content_type="image/png")
-            response.headers["X-Accel-Redirect"] = settings.MEDIA_ACCEL.rstrip("/") + "/" + candidate.key
-        else:
-            try:
-                response = FileResponse(storage().open(candidate.key), content_type="image/png")
-            except StorageError as error:
-                raise NotFound("image file") from error
-        # The file never changes, but who may see it can: the browser may keep it, nobody in between.
-        response.headers["Cache-Control"] = "private, max-age=86400, immutable"
-        response.headers["Content-Disposition"] = 'inline; filename="image.png"'
-        return response

@@ -242,6 +242,9 @@ class Candidate(models.Model):
     )
     created_at = models.DateTimeField()
 
+    role: str
+    """The asking user's role, where the row came through an access door that asks for one."""
+
     objects = CandidateQuerySet.as_manager()
 
     class Meta:

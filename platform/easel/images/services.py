@@ -16,6 +16,7 @@ from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.ids import uuid7_of
 from easel.common.models import Job
+from easel.images import previews
 from easel.images.models import Candidate, Chunk, GenerationRequest
 from easel.projects.models import Project
 from easel.prompts.models import ConditioningImage, Prompt
@@ -196,14 +197,28 @@ def claim_render(claim: Claim, at: datetime, token: UUID | None = None) -> Rende
         return None
     chunk = Chunk.objects.select_related("request__model", "model").get(job=job)
     assert job.token is not None
+    model = chunk.model or chunk.request.model
     return RenderRequest(
         lease=Lease(job=job.pk, token=job.token, attempt=job.attempt),
         lane="live" if job.lane == Job.Lane.LIVE else "batch",
-        model=(chunk.model or chunk.request.model).reference(),
+        model=model.reference(),
         settings=chunk.request.render_settings(),
-        prompts=chunk.render_prompts(),
+        prompts=_missing(chunk) if model.kind == ModelVersion.Kind.API else chunk.render_prompts(),
         storage_url=settings.STORAGE_URL,
     )
+
+
+def _missing(chunk: Chunk) -> tuple[RenderPrompt, ...]:
+    """Return what of a chunk is not recorded yet: a service is not paid for an image twice.
+
+    Images that are rendered here are rendered again: in a smaller batch, others would come out with other bits.
+    """
+    recorded = set(Candidate.objects.filter(chunk=chunk).values_list("prompt", "position"))
+    wanted = (
+        (prompt, tuple(slot for slot in prompt.slots if (prompt.id, slot.position) not in recorded))
+        for prompt in chunk.render_prompts()
+    )
+    return tuple(prompt.model_copy(update={"slots": slots}) for prompt, slots in wanted if slots)
 
 
 @transaction.atomic
@@ -214,7 +229,7 @@ def record_images(answer: RenderedImages, at: datetime) -> int:
     images that the job was not about.
     """
     job = jobs.hold(answer.lease)
-    chunk = Chunk.objects.select_related("request").get(job=job)
+    chunk = Chunk.objects.select_related("request__model", "model").get(job=job)
     wanted = {(prompt.id, slot.position): slot.seed for prompt in chunk.render_prompts() for slot in prompt.slots}
     for image in answer.images:
         seed = image.manifest.seed if image.manifest.service is None else wanted.get((image.prompt, image.position))
@@ -222,7 +237,7 @@ def record_images(answer: RenderedImages, at: datetime) -> int:
             raise Conflict(
                 f"job {job.pk} did not ask for image {image.position} of prompt {image.prompt} with this seed"
             )
-    Candidate.objects.bulk_create(
+    made = Candidate.objects.bulk_create(
         [
             Candidate(
                 # Annotators see candidates by their ids: time would tell which model or seed is which.
@@ -245,9 +260,13 @@ def record_images(answer: RenderedImages, at: datetime) -> int:
         ],
         ignore_conflicts=True,
     )
+    pipeline = (chunk.model or chunk.request.model).layers()[0]
+    if not pipeline.sha256 and (sha256 := answer.images[0].manifest.model_sha256):
+        ModelVersion.objects.learn_hash(pipeline.location, sha256)
     recorded = Candidate.objects.filter(chunk=chunk).count()
     if recorded == chunk.images:
         jobs.complete(job, at)
+    previews.ring([one.pk for one in made])
     send_on_commit(GATHER, project=str(chunk.request.project_id))
     return recorded
 

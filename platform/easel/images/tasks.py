@@ -9,8 +9,11 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
+from easel.common.errors import NotFound
 from easel.common.jobs import StaleLease
-from easel.images import services
+from easel.images import previews, services
+from easel.images.models import Candidate
+from generation.storage import StorageError
 from generation.types import Claim, RenderedImages
 
 logger = logging.getLogger(__name__)
@@ -34,3 +37,13 @@ def record(message: dict[str, Any]) -> None:
         services.record_images(RenderedImages.model_validate(message), at=timezone.now())
     except StaleLease as refusal:
         logger.info("%s", refusal.detail)
+
+
+@shared_task(name="easel.images.preview")
+def preview(candidates: list[str]) -> None:
+    """Make what people see of images that were recorded."""
+    for candidate in Candidate.objects.filter(pk__in=candidates, preview_key=""):
+        try:
+            previews.preview_key(candidate)
+        except (NotFound, StorageError) as error:
+            logger.warning("no preview of candidate %s; its first viewer tries again: %s", candidate.pk, error)

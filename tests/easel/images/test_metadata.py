@@ -173,7 +173,7 @@ def test_a_graph_whose_texts_meet_in_a_node_of_another_kind_is_followed(
     assert found.model_name == "wan\\wan2.1_i2v_480P_14B_fp8_e4m3fn.safetensors"
 
 
-def picture(image: Image.Image | None = None, **texts: str) -> bytes:
+def picture(image: Image.Image | None = None, /, **texts: str) -> bytes:
     """Return a PNG with texts, as Pillow (and so most programs) writes them."""
     info = PngInfo()
     for name, text in texts.items():
