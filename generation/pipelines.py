@@ -234,6 +234,11 @@ def _check_index(model: ModelReference, folder: Path) -> Any:
                 f"model {model.name!r}: its {component} is a class of {library!r}. "
                 "Only classes of diffusers and transformers are loaded."
             )
+        if (folder / component / f"{library}.py").exists():  # diffusers would take the class from there
+            raise WrongPipelineError(
+                f"model {model.name!r}: {component}/{library}.py is code, and none that comes with a model is run. "
+                "Delete it, or export the model without."
+            )
         found = getattr(_LIBRARIES[library], str(class_name), type) if str(class_name).isidentifier() else None
         if not isinstance(found, type):
             raise WrongPipelineError(

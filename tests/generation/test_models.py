@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from generation import pipelines
 from generation.engine import Engine
 from generation.errors import (
     ModelBrokenError,
@@ -197,3 +198,82 @@ def test_a_model_may_have_a_size_of_its_own(own_models: Path, ask: Ask, render: 
     (own,) = render(ask({"apple": [1]}), engine).values()
     (asked,) = render(ask({"apple": [1]}, width=16), engine).values()
     assert (own.width, own.height, asked.width, asked.height) == (32, 24, 16, 24)
+
+
+def _leave_code(tmp_path: Path, *paths: Path) -> Path:
+    """Write modules that leave a trace when they are imported, and return the trace."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            f"open({str(tmp_path / 'trace')!r}, 'w')\nclass Evil:\n    pass\nclass UNet2DConditionModel:\n    pass\n"
+        )
+    return tmp_path / "trace"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os.system", "utils", "__builtins__", "pipeline", "load_tool", "UNet2DConditionModel.from_pretrained", "", 7],
+)
+@pytest.mark.parametrize("library", ["diffusers", "transformers", "stable_diffusion"])
+def test_a_part_that_is_no_class_of_its_library(own_models: Path, library: str, name: object) -> None:
+    _change_index(own_models / "tiny", unet=[library, name])
+    with pytest.raises((WrongPipelineError, ModelBrokenError)) as refused:
+        Engine().load(reference("tiny"))
+    assert "'Tiny'" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [["pipeline", "Evil"], "pipeline.Evil", "Evil", "pipeline"])
+def test_a_pipeline_that_came_with_the_folder_runs_nothing(own_models: Path, tmp_path: Path, name: object) -> None:
+    folder = own_models / "tiny"
+    trace = _leave_code(tmp_path, folder / "pipeline.py", folder / "Evil.py", folder / "__init__.py")
+    _change_index(folder, _class_name=name)
+    assert "is no text-to-image pipeline" in _refusal(WrongPipelineError)
+    assert not trace.exists()
+
+
+def test_modules_beside_the_weights_are_not_imported(own_models: Path, tmp_path: Path) -> None:
+    folder = own_models / "tiny"
+    parts = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+    names = ("__init__", "modeling", "unet", "unet_2d_condition", "modeling_clip", "tokenization_clip")
+    trace = _leave_code(tmp_path, *(folder / part / f"{name}.py" for part in parts for name in names))
+    _leave_code(tmp_path, *(folder / f"{name}.py" for name in ("pipeline", "diffusers", "handler")))
+    Engine().load(reference("tiny"))
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("path", ["unet/diffusers.py", "vae/diffusers.py", "text_encoder/transformers.py"])
+def test_a_part_that_brings_its_own_library_is_refused(own_models: Path, tmp_path: Path, path: str) -> None:
+    trace = _leave_code(tmp_path, own_models / "tiny" / path)
+    reason = _refusal(WrongPipelineError)
+    assert f"{path} is code" in reason
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("auto", ["AutoModel", "CLIPTextModel"])
+def test_a_part_that_asks_for_remote_code_does_not_get_it(own_models: Path, tmp_path: Path, auto: str) -> None:
+    folder = own_models / "tiny"
+    trace = _leave_code(tmp_path, folder / "text_encoder" / "modeling.py", folder / "tokenizer" / "modeling.py")
+    for path, kind in (("text_encoder/config.json", "AutoModel"), ("tokenizer/tokenizer_config.json", "AutoTokenizer")):
+        config = json.loads((folder / path).read_text())
+        config["auto_map"] = {kind: "modeling.Evil", "AutoConfig": "modeling.Evil"}
+        config["trust_remote_code"] = True
+        (folder / path).write_text(json.dumps(config | ({"model_type": "evil"} if auto == "AutoModel" else {})))
+    _change_index(folder, text_encoder=["transformers", auto], trust_remote_code=True, _trust_remote_code=True)
+    try:
+        Engine().load(reference("tiny"))
+    except ModelBrokenError as error:
+        assert "cannot be loaded" in str(error)  # loading it without its code is as good an answer
+    assert not trace.exists()
+
+
+def test_a_pickle_that_is_called_safetensors_runs_nothing(own_models: Path, tmp_path: Path) -> None:
+    with (own_models / "tiny" / UNET).open("wb") as file:
+        pickle.dump(Canary(tmp_path / "trace"), file)
+    assert "cannot be loaded" in _refusal(ModelBrokenError)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_hub_model_brings_no_code_and_no_pickles() -> None:
+    for name in ("pipeline.py", "pytorch_model.bin", "unet/model.ckpt", "weights.pt", "x.pkl"):
+        assert not any(Path(name).match(pattern) for pattern in pipelines._HUB_FILES)
