@@ -1,6 +1,7 @@
 """Images per second of the engine, against a bare diffusers call on the same batches.
 
     python -m tests.benchmarks.generation --model folder:easel-icons
+    python -m tests.benchmarks.generation --family sd15      # on CUDA: an SD 1.5-sized pipeline with random weights
 
 The engine's time runs from the request to the last answer: length check, encoding, sampling, PNG files in storage (with
 fsync), manifests. The bare call's ends with tensors in memory. Both run in turn within one process, the order changing
@@ -11,8 +12,10 @@ Also shown: the loop that most people write, one image at a time.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -23,7 +26,7 @@ from typing import Any
 from uuid import UUID
 
 from generation.env import quieten_libraries
-from generation.storage import Storage
+from generation.storage import MODEL_PATH_VARIABLE, Storage
 from generation.types import (
     ImageSlot,
     Lease,
@@ -35,6 +38,7 @@ from generation.types import (
 )
 
 NOBODY = UUID(int=0)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TEXTS = ("a red apple", "a blue bird", "a small green tree", "a yellow house on a white background")
 
 
@@ -45,7 +49,17 @@ def main() -> int:
     import torch
 
     from generation.engine import Engine
+    from generation.pipelines import best_dtype
 
+    if options.family:
+        if not torch.cuda.is_available():
+            sys.stdout.write(f"skipped: a pipeline of the size of {options.family} needs a CUDA device\n")
+            return 0
+        folder = Path(tempfile.mkdtemp(prefix="easel-benchmark-", dir=options.storage))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        save_sd15_sized_model(folder / options.family, best_dtype(torch.device("cuda")))
+        os.environ[MODEL_PATH_VARIABLE] = str(folder)
+        options.model = f"folder:{options.family}"
     request = _request(options)
     batch: int = options.batch
     engine = Engine(batch=batch)
@@ -89,7 +103,8 @@ def main() -> int:
 
     figures: dict[str, Any] = {
         "model": request.model.location,
-        "device": str(engine.device),
+        "device": engine.name,
+        "dtype": str(pipe.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "images": len(tasks),
         "batch": batch,
@@ -97,10 +112,14 @@ def main() -> int:
         "rounds": options.rounds,
         "images_per_second": {name: len(tasks) / statistics.median(times) for name, times in wall.items()},
         "cpu_seconds_per_image": {name: statistics.median(times) / len(tasks) for name, times in processor.items()},
+        "engine_images_per_s": len(tasks) / statistics.median(wall["engine"]),
+        "bare_images_per_s": len(tasks) / statistics.median(wall["bare"]),
+        "ratio_to_bare": _ratio(wall["bare"], wall["engine"]),
         "engine_over_bare": _ratio(wall["bare"], wall["engine"]),
         "engine_over_bare_by_cpu": _ratio(processor["bare"], processor["engine"]),
         "engine_over_one_at_a_time": _ratio(wall["one at a time"], wall["engine"]),
     }
+    sys.stdout.write(f"{request.model.location} in {figures['dtype']} on {figures['device']}, batches of {batch}\n")
     for name in candidates:
         rate, cost = figures["images_per_second"][name], figures["cpu_seconds_per_image"][name]
         sys.stdout.write(f"{name:14} {rate:8.2f} images/s   {cost * 1000:8.1f} ms CPU an image\n")
@@ -111,6 +130,55 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0 if figures["engine_over_bare"] >= options.goal else 1
+
+
+def save_sd15_sized_model(folder: Path, dtype: Any) -> None:
+    """Write a StableDiffusionPipeline of the very sizes of SD 1.5 (860 million weights in its UNet), random weights."""
+    import diffusers as untyped_diffusers
+    import torch
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    diffusers: Any = untyped_diffusers
+    torch.manual_seed(0)
+    torch.set_default_dtype(dtype)
+    try:
+        words = ["<|startoftext|>", "<|endoftext|>", *(f"{letter}{end}" for letter in LETTERS for end in ("", "</w>"))]
+        diffusers.StableDiffusionPipeline(
+            vae=diffusers.AutoencoderKL(
+                block_out_channels=(128, 256, 512, 512),
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+                layers_per_block=2,
+                latent_channels=4,
+                sample_size=512,
+            ),
+            text_encoder=CLIPTextModel(
+                CLIPTextConfig(
+                    vocab_size=49_408,
+                    hidden_size=768,
+                    intermediate_size=3072,
+                    num_hidden_layers=12,
+                    num_attention_heads=12,
+                    bos_token_id=0,
+                    eos_token_id=1,
+                    pad_token_id=1,
+                )
+            ),
+            tokenizer=CLIPTokenizer(vocab={word: at for at, word in enumerate(words)}, merges=[], model_max_length=77),
+            unet=diffusers.UNet2DConditionModel(
+                sample_size=64,
+                block_out_channels=(320, 640, 1280, 1280),
+                cross_attention_dim=768,
+                attention_head_dim=8,
+            ),
+            scheduler=diffusers.DDIMScheduler(clip_sample=False, steps_offset=1),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        ).save_pretrained(folder)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    (folder / "defaults.json").write_text('{"steps": 20, "guidance_scale": 7.5}')
 
 
 def _ratio(floor: list[float], ours: list[float]) -> float:
@@ -140,6 +208,9 @@ def _request(options: argparse.Namespace) -> RenderRequest:
 def _read() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="folder:easel-icons")
+    parser.add_argument(
+        "--family", choices=["sd15"], help="instead of a model: one of this size with random weights, in half precision"
+    )
     parser.add_argument("--images", type=int, default=16, help="images per round, spread over four prompts")
     parser.add_argument("--batch", type=int, default=8, help="images per call")
     parser.add_argument("--steps", type=int)
