@@ -1,0 +1,45 @@
+"""`python -m tests.faults.nursery`: forks renderers that have torch loaded already.
+
+Each line of the input starts one, with the failpoint that the line names; its process id is the answer. They are the
+real worker, started with the arguments that `./run up` gives it. The end of the input kills them all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from easel.embedded.commands import RENDER_WORKER
+
+from generation import engine, failpoints, worker
+
+ARGUMENTS = [argument for argument in RENDER_WORKER if argument != "celery" and not argument.startswith("--app")]
+
+
+def main() -> None:
+    """Start renderers until the input ends."""
+    assert engine.VERSIONS["torch"]  # loaded once, here
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who dies is gone at once
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    children = []
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+            failpoints.chosen = line.strip()
+            worker.app.worker_main(ARGUMENTS)
+            os._exit(0)
+        children.append(pid)
+        answers.write(f"{pid}\n")
+        answers.flush()
+    for pid in children:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it died as it should
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""R8 to R12 of the reliability table, with real processes, real kill -9, a real full disk and real full memory.
+
+EASEL_LONG_FAULTS=1 runs the long form of those that have one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import get_args
+from uuid import UUID
+
+import pytest
+from django.db import connections, transaction
+from django.utils import timezone
+from easel.common.models import Job
+from easel.embedded.commands import beat
+from easel.images.models import Candidate
+from easel.registry.models import ModelVersion
+from easel.registry.services import register_folder
+from pytest_django import Settings
+
+from generation.failpoints import Place
+from generation.storage import Storage
+from tests.cast import Cast, client_of, generate, make_prompts
+from tests.faults.processes import (
+    Nursery,
+    ask,
+    files,
+    is_alive,
+    nursery,
+    pictures,
+    run_out_the_leases,
+    running,
+    state,
+    sweeping,
+    wait_for,
+)
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("platform_worker"),
+]
+LONG = bool(os.environ.get("EASEL_LONG_FAULTS"))
+PLACES: tuple[str, ...] = get_args(Place)
+
+
+@pytest.fixture
+def renderers(renderer_environment: dict[str, str], tmp_path: Path) -> Iterator[Nursery]:
+    """Starts renderers, two images a batch: a chunk of four has two records."""
+    with nursery({**renderer_environment, "EASEL_RENDER_BATCH": "2"}, tmp_path / "render.log") as found:
+        yield found
+
+
+@pytest.fixture
+def tiny(committed_cast: Cast, environment: dict[str, str]) -> ModelVersion:
+    """The registered tiny model."""
+    return register_folder("Tiny", "tiny", "", committed_cast.project.created_at)
+
+
+def stop(pid: int) -> None:
+    """Stop a renderer at once."""
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(pid), "a renderer's end")
+
+
+def hold_back(at: datetime) -> None:
+    """Keep parts that have failed away from the renderers until then: each of these is to die once."""
+    Job.objects.filter(state=Job.State.QUEUED, attempt__gt=0).update(not_before=at)
+
+
+def test_r9_a_renderer_killed_at_any_of_eight_places_leaves_the_same_files_and_rows(
+    committed_cast: Cast, tiny: ModelVersion, renderers: Nursery, storage_folder: Path
+) -> None:
+    cast, client = committed_cast, client_of(committed_cast.alice)
+    make_prompts(cast.project, *(f"cat {number}" for number in range(10)))
+    undisturbed = ask(cast, client)
+    first = renderers.renderer()
+    wait_for(sweeping(lambda: state(undisturbed) == "done"), "an undisturbed request", renderers.log)
+    stop(first)
+    for file in storage_folder.rglob("*.png"):
+        file.unlink()  # else the same files would be there already, and none be written
+
+    disturbed = ask(cast, client)
+    for place in PLACES:
+        pid = renderers.renderer(place)
+        wait_for(sweeping(lambda pid=pid: not is_alive(pid)), f"the death at {place}", renderers.log)  # type: ignore[misc]
+        run_out_the_leases(cast)
+        wait_for(sweeping(lambda: not Job.objects.filter(state=Job.State.RUNNING).exists()), "the sweeper")
+        hold_back(timezone.now() + timedelta(hours=1))
+    lost = Job.objects.filter(chunk__request=disturbed, error_code="worker_lost")
+    assert lost.count() == len(PLACES) - 1  # at the last place, all of the job was recorded
+    assert set(lost.values_list("failures", flat=True)) == {1}
+
+    hold_back(cast.project.created_at)
+    renderers.renderer()
+    wait_for(sweeping(lambda: state(disturbed) == "done"), "the rest", renderers.log)
+    assert files(disturbed) == files(undisturbed)
+    assert len(files(disturbed)) == 40
+    storage = Storage(storage_folder.as_uri())
+    assert pictures(storage) == set(files(disturbed).values())
+    for row in Candidate.objects.filter(request=disturbed):
+        content = storage.read(row.key)
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (row.sha256, row.size)
+        assert row.chunk is not None
+        assert row.chunk.job.state == Job.State.DONE
+
+
+def request_and_die(cast: Cast, prompts: list[UUID]) -> None:
+    """Ask for one image, in a process of its own that is killed between the commit and the message."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            connections.close_all()  # the parent's; closing them here leaves them open there
+            with transaction.atomic():
+                transaction.on_commit(lambda: os.kill(os.getpid(), signal.SIGKILL))
+                generate(cast, list(cast.project.prompts.filter(pk__in=prompts)), images_per_prompt=1)
+        finally:
+            os._exit(3)  # not reached: it is dead
+    _, status = os.waitpid(pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def test_r8_requests_whose_process_died_between_commit_and_message_start_within_thirty_seconds(
+    committed_cast: Cast, tiny: ModelVersion, environment: dict[str, str], renderers: Nursery, tmp_path: Path
+) -> None:
+    cast, count = committed_cast, 100 if LONG else 25
+    prompts = [prompt.pk for prompt in make_prompts(cast.project, *(f"cat {number}" for number in range(count)))]
+    ask(cast, client_of(cast.alice), prompts=[str(prompts[0])])
+    renderers.renderer()
+    wait_for(sweeping(lambda: Candidate.objects.count() == 4), "a renderer that is ready", renderers.log)
+
+    with running(beat(str(tmp_path / "beat")), environment, tmp_path / "beat.log"):
+        connections.close_all()
+        for prompt in prompts:
+            request_and_die(Cast(**{**vars(cast), "model": tiny}), [prompt])
+        rows = Job.objects.filter(chunk__request__images_total=1)
+        assert rows.count() == count
+        wait_for(lambda: not rows.filter(claimed_at=None).exists(), "the clock's bell", tmp_path / "beat.log")
+    waited = [(job.claimed_at - job.created_at).total_seconds() for job in rows if job.claimed_at]
+    print(f"R8: {count} of {count} started; the longest wait was {max(waited):.1f} s")
+    assert len(waited) == count
+    assert max(waited) <= 30
