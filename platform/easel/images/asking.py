@@ -107,10 +107,11 @@ class Defaults:
 
 def defaults_of(model: ModelVersion) -> Defaults:
     """What the `defaults.json` of a model's folder says, where it lies on this machine."""
-    if not model.location.startswith("folder:"):
+    pipeline = model.layers()[0]
+    if not pipeline.location.startswith("folder:"):
         return Defaults()
     try:
-        said = json.loads((model_folder(model.location) / "defaults.json").read_text())
+        said = json.loads((model_folder(pipeline.location) / "defaults.json").read_text())
     except (ModelNotFoundError, OSError, ValueError):  # optional, and only a hint: the worker reads its own
         return Defaults()
     return Defaults(**{name: said.get(name) for name in Defaults.__dataclass_fields__})

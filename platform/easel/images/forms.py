@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from easel.common.errors import Refusal
 from easel.images.asking import Asked, Defaults, defaults_of
-from easel.images.models import Candidate
+from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 from easel.prompts.models import MAX_TEXT, Prompt
 from easel.registry.models import ModelVersion
@@ -95,11 +95,12 @@ class GenerateForm(forms.Form):
         like: Candidate | None = None,
     ) -> None:
         self.project = project
-        kinds = (ModelVersion.Kind.PIPELINE, ModelVersion.Kind.ADAPTER, ModelVersion.Kind.API)
-        offered = ModelVersion.objects.filter(kind__in=kinds).order_by("-created_at")
+        offered = ModelVersion.objects.renderable()
+        last = GenerationRequest.objects.filter(project=project, kind=GenerationRequest.Kind.RENDER).order_by("-id")[:1]
+        usual = [one.model_id for one in last] or [one.pk for one in offered[:1]]
         # The form that annotators fill in says how many images it shows.
         initial = {
-            "models": [one.pk for one in offered[:1]],
+            "models": usual,
             "which": self.Which.ALL if Prompt.objects.of_project(project).exists() else self.Which.NEW,
             "seed_policy": self.Seeds.OWN,
             "images_per_prompt": project.template_version.form.images or 4,
@@ -146,15 +147,6 @@ class GenerateForm(forms.Form):
         """Every image its own seed unless something else is said."""
         return str(self.cleaned_data["seed_policy"] or self.Seeds.OWN)
 
-    def clean_seeds(self) -> list[int]:
-        """Read seeds that are parted by commas or blanks."""
-        seeds = []
-        for word in self.cleaned_data["seeds"].replace(",", " ").split():
-            if not (word.isascii() and word.isdigit()) or int(word[:20]) > MAX_SEED:
-                raise forms.ValidationError(f"{word[:30]!r} is no seed: a seed is a whole number from 0 to {MAX_SEED}.")
-            seeds.append(int(word))
-        return seeds
-
     def clean_width(self) -> int | None:
         """Check that models can make it."""
         return _multiple_of_8(self.cleaned_data["width"])
@@ -171,13 +163,16 @@ class GenerateForm(forms.Form):
             self.add_error("prompts", "Tick at least one prompt.")
         if which == self.Which.NEW and "text" in clean and not clean["text"]:
             self.add_error("text", "Type the prompt.")
+        if which != self.Which.CHOSEN:
+            self.errors.pop("prompts", None)  # ticks that are not asked for, of a list that is out of sight
         if which in {self.Which.ALL, self.Which.BARE} and not self._prompts()[:1]:
             none = "Every prompt has images already." if which == self.Which.BARE else "The project has no prompts yet."
             self.add_error("which", f"{none} Choose other prompts, or type one.")
-        seeds, count = clean.get("seeds"), clean.get("images_per_prompt")
-        if policy == self.Seeds.LISTED and seeds is not None and count and len(seeds) != count:
-            typed = f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} for {count} image{'' if count == 1 else 's'}"
-            self.add_error("seeds", f"{typed} a prompt: type one seed for each image.")
+        if policy == self.Seeds.LISTED and "seeds" in clean:
+            try:
+                clean["seeds"] = _seeds(clean["seeds"], clean.get("images_per_prompt"))
+            except forms.ValidationError as error:
+                self.add_error("seeds", error)
         return clean
 
     def _prompts(self) -> Any:
@@ -219,6 +214,19 @@ class GenerateForm(forms.Form):
                 told = True
         if not told:
             self.add_error(None, refusal.detail)
+
+
+def _seeds(text: str, count: int | None) -> list[int]:
+    """Read seeds that are parted by commas or blanks, one for each of `count` images."""
+    seeds = []
+    for word in text.replace(",", " ").split():
+        if not (word.isascii() and word.isdigit()) or int(word[:20]) > MAX_SEED:
+            raise forms.ValidationError(f"{word[:30]!r} is no seed: a seed is a whole number from 0 to {MAX_SEED}.")
+        seeds.append(int(word))
+    if count and len(seeds) != count:
+        typed = f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'} for {count} image{'' if count == 1 else 's'}"
+        raise forms.ValidationError(f"{typed} a prompt: type one seed for each image.")
+    return seeds
 
 
 def _multiple_of_8(pixels: int | None) -> int | None:

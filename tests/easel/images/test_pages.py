@@ -140,6 +140,12 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_typed_is_lost(
     assert f'id="id_{where}_error" hx-swap-oob="true"' in tried.content.decode()
 
 
+def test_what_is_out_of_sight_is_not_asked_for_and_refuses_nothing(cast: Cast, browser: Client) -> None:
+    stage.make_prompts(cast.project, "a fox")
+    made = ask(browser, cast, which="all", prompts=["x"], seed_policy="own", seeds="1, two", text="")
+    assert made.status_code == 302
+
+
 def test_too_many_images_of_one_prompt_are_refused_at_the_number(
     cast: Cast, browser: Client, sketcher: ModelVersion
 ) -> None:
