@@ -1,11 +1,12 @@
 """`python -m tests.faults.nursery`: forks renderers that have torch loaded already.
 
-Each line of the input starts one, with the failpoint that the line names; its process id is the answer. They are the
-real worker, started with the arguments that `./run up` gives it. The end of the input kills them all.
+Each line of the input starts one: JSON with its failpoint and its model folders; its process id is the answer. They are
+the real worker, started with the arguments that `./run up` gives it. The end of the input kills them all.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import sys
 from easel.embedded.commands import RENDER_WORKER
 
 from generation import engine, failpoints, worker
+from generation.storage import MODEL_PATH_VARIABLE
 
 ARGUMENTS = [argument for argument in RENDER_WORKER if argument != "celery" and not argument.startswith("--app")]
 
@@ -28,7 +30,9 @@ def main() -> None:
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-            failpoints.chosen = line.strip()
+            wanted = json.loads(line)
+            failpoints.chosen = wanted["failpoint"]
+            os.environ[MODEL_PATH_VARIABLE] = wanted["models"]
             worker.app.worker_main(ARGUMENTS)
             os._exit(0)
         children.append(pid)

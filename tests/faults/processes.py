@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ from easel.env import REPOSITORY
 from easel.images.models import Candidate, GenerationRequest
 from rest_framework.test import APIClient
 
-from generation.storage import Storage
+from generation.storage import MODEL_PATH_VARIABLE, Storage
 from tests.cast import API, Cast
 
 PATIENCE = 120.0  # seconds; these machines are slow when they are busy
@@ -108,14 +110,24 @@ class Nursery:
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self._process = process
         self.log = log
+        self._alive: list[int] = []
 
     def renderer(self, failpoint: str = "") -> int:
         """Start a renderer that dies at a failpoint; return its process id."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{failpoint}\n")
+        wanted = {"failpoint": failpoint, "models": os.environ[MODEL_PATH_VARIABLE]}
+        self._process.stdin.write(f"{json.dumps(wanted)}\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        pid = int(self._process.stdout.readline())
+        self._alive.append(pid)
+        return pid
+
+    def stop_all(self) -> None:
+        """Kill those that live still."""
+        for pid in filter(is_alive, self._alive):
+            os.kill(pid, signal.SIGKILL)
+        self._alive.clear()
 
 
 @contextmanager

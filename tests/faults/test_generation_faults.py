@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
 from easel.common.models import Job
 from easel.embedded.commands import beat
+from easel.env import REPOSITORY
 from easel.images.models import Candidate
 from easel.registry.models import ModelVersion
 from easel.registry.services import register_folder
@@ -26,7 +31,7 @@ from pytest_django import Settings
 
 from generation.failpoints import Place
 from generation.storage import Storage
-from tests.cast import Cast, client_of, generate, make_prompts
+from tests.cast import API, Cast, client_of, generate, make_prompts
 from tests.faults.processes import (
     Nursery,
     ask,
@@ -50,11 +55,27 @@ LONG = bool(os.environ.get("EASEL_LONG_FAULTS"))
 PLACES: tuple[str, ...] = get_args(Place)
 
 
-@pytest.fixture
-def renderers(renderer_environment: dict[str, str], tmp_path: Path) -> Iterator[Nursery]:
-    """Starts renderers, two images a batch: a chunk of four has two records."""
-    with nursery({**renderer_environment, "EASEL_RENDER_BATCH": "2"}, tmp_path / "render.log") as found:
+@pytest.fixture(scope="module")
+def kept_nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """One nursery for all tests here: two images a batch, so a chunk of four has two records."""
+    secret = {"DATABASE_URL", "EASEL_SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
+    environment = {name: value for name, value in os.environ.items() if name not in secret} | {
+        "BROKER_URL": settings.CELERY_BROKER_URL,
+        "EASEL_HEARTBEAT_SECONDS": "0.5",
+        "EASEL_RENDER_BATCH": "2",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
+    }
+    with nursery(environment, tmp_path_factory.mktemp("nursery") / "render.log") as found:
         yield found
+
+
+@pytest.fixture
+def renderers(kept_nursery: Nursery, model_folders: Path) -> Iterator[Nursery]:
+    """Starts renderers that know this test's models, and kills them after it."""
+    yield kept_nursery
+    kept_nursery.stop_all()
 
 
 @pytest.fixture
@@ -93,7 +114,7 @@ def test_r9_a_renderer_killed_at_any_of_eight_places_leaves_the_same_files_and_r
         run_out_the_leases(cast)
         wait_for(sweeping(lambda: not Job.objects.filter(state=Job.State.RUNNING).exists()), "the sweeper")
         hold_back(timezone.now() + timedelta(hours=1))
-    lost = Job.objects.filter(chunk__request=disturbed, error_code="worker_lost")
+    lost = Job.objects.filter(chunk__request__pk=disturbed, error_code="worker_lost")
     assert lost.count() == len(PLACES) - 1  # at the last place, all of the job was recorded
     assert set(lost.values_list("failures", flat=True)) == {1}
 
@@ -104,7 +125,7 @@ def test_r9_a_renderer_killed_at_any_of_eight_places_leaves_the_same_files_and_r
     assert len(files(disturbed)) == 40
     storage = Storage(storage_folder.as_uri())
     assert pictures(storage) == set(files(disturbed).values())
-    for row in Candidate.objects.filter(request=disturbed):
+    for row in Candidate.objects.filter(request__pk=disturbed):
         content = storage.read(row.key)
         assert (hashlib.sha256(content).hexdigest(), len(content)) == (row.sha256, row.size)
         assert row.chunk is not None
@@ -146,3 +167,81 @@ def test_r8_requests_whose_process_died_between_commit_and_message_start_within_
     print(f"R8: {count} of {count} started; the longest wait was {max(waited):.1f} s")
     assert len(waited) == count
     assert max(waited) <= 30
+
+
+def test_r11_a_poison_job_dies_after_three_workers_and_those_behind_it_finish(
+    committed_cast: Cast, tiny: ModelVersion, renderers: Nursery, model_folders: Path, settings: Settings
+) -> None:
+    cast, client = committed_cast, client_of(committed_cast.alice)
+    settings.CHUNK_IMAGES = 1
+    shutil.copytree(model_folders / "tiny", model_folders / "poison")
+    (model_folders / "poison" / "defaults.json").write_text('{"steps": 1}')
+    register_folder("Poison", "poison", "", cast.project.created_at)
+    prompts = make_prompts(cast.project, *(f"cat {number}" for number in range(100)))
+    poison = ask(cast, client, model="Poison", prompts=[str(prompts[0].pk)], images_per_prompt=1, seeds=[1])
+    healthy = ask(cast, client, images_per_prompt=1, seeds=[1])
+
+    killed = 0
+    pid = renderers.renderer("claimed=Poison")
+
+    def over() -> bool:
+        nonlocal killed, pid
+        if not is_alive(pid):  # as `./run up` does, start another
+            killed += 1
+            run_out_the_leases(cast)
+            pid = renderers.renderer("claimed=Poison")
+        hold_back(cast.project.created_at)  # its pauses are tested elsewhere
+        return state(poison) == "failed" and state(healthy) == "done"
+
+    wait_for(sweeping(over), "the end of the poison and of the others", renderers.log)
+    dead = Job.objects.get(chunk__request__pk=poison)
+    assert (killed, dead.state, dead.attempt, dead.failures) == (3, "dead", 3, 3)
+    assert set(Job.objects.filter(chunk__request__pk=healthy).values_list("state", "failures")) == {("done", 0)}
+    assert len(files(healthy)) == 100
+    told = client.get(f"{API}/generations/{poison}/").json()
+    assert (told["state"], told["progress"]["done"]) == ("failed", 0)
+    assert told["error"].endswith("fell silent.")
+
+    stop(pid)
+    renderers.renderer()  # whatever killed it is mended
+    assert client.post(f"{API}/generations/{poison}/retries/").status_code == 202
+    wait_for(lambda: state(poison) == "done", "the retried job", renderers.log)
+
+
+def test_r12_a_full_disk_shows_no_partial_file_and_the_job_goes_on_once_there_is_room(
+    committed_cast: Cast, tiny: ModelVersion, renderers: Nursery, storage_folder: Path
+) -> None:
+    cast, client = committed_cast, client_of(committed_cast.alice)
+    make_prompts(cast.project, *(f"cat {number}" for number in range(4)))
+    storage_folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        mount = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "easel", str(storage_folder)], capture_output=True, check=False
+        )
+        if mount.returncode:
+            pytest.skip(f"a disk of its own needs the right to mount: {mount.stderr.decode().strip()}")
+        stack.callback(subprocess.run, ["umount", "--lazy", str(storage_folder)], check=True)
+        ballast = storage_folder / "ballast"
+        with ballast.open("wb") as file:
+            room = os.statvfs(storage_folder)
+            file.write(bytes(room.f_bavail * room.f_frsize - 2 * room.f_frsize))  # room for two folders, or two files
+
+        request = ask(cast, client)
+        renderers.renderer()
+        full = Job.objects.filter(chunk__request__pk=request, error_code="storage_full")
+        wait_for(sweeping(lambda: full.filter(state=Job.State.QUEUED).exists()), "a job that waits", renderers.log)
+        storage = Storage(storage_folder.as_uri())
+        for key in pictures(storage):
+            assert hashlib.sha256(storage.read(key)).hexdigest() == Path(key).stem
+        waiting = full[0]
+        assert (waiting.failures, waiting.error.count("\n")) == (0, 0)
+        assert "No space left" in waiting.error
+        assert "the work goes on by itself" in waiting.error
+
+        ballast.unlink()
+        hold_back(cast.project.created_at)
+        wait_for(sweeping(lambda: state(request) == "done"), "the rest, once there is room", renderers.log)
+        assert pictures(storage) == set(files(request).values())
+        assert len(files(request)) == 16
+        assert not list(storage_folder.rglob(".writing-*"))
+        assert set(Job.objects.values_list("failures", flat=True)) == {0}
