@@ -20,7 +20,9 @@ if (dialog) {
     current = link;
     body.replaceChildren(tileOf(link).querySelector("template").content.cloneNode(true));
     for (const button of dialog.querySelectorAll("[data-step]")) button.disabled = !beside(Number(button.dataset.step));
-    if (!dialog.open) dialog.showModal();
+    if (dialog.open) return;
+    dialog.showModal();
+    dialog.focus(); // not its first button: Enter and Space would press it
   };
   const move = (step) => {
     const next = beside(step);
