@@ -125,6 +125,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True  # the embedded default runs from a checkout, without a collectstatic step
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 2**20
+DATA_UPLOAD_MAX_NUMBER_FILES = 1_000  # more than any form takes: the form says how many, Django only "bad request"
 MAX_PROMPT_UPLOAD_BYTES = 10 * 2**20
 
 SECURE = urlsplit(environment.public_url).scheme == "https"

@@ -12,7 +12,8 @@ from easel.annotation import views as annotation
 from easel.common import views as common
 from easel.forms import api as forms_api
 from easel.images import api as images_api
-from easel.images import serving
+from easel.images import import_api, import_views, serving
+from easel.images import model_views as model_pages
 from easel.images import views as images
 from easel.projects import api as projects_api
 from easel.projects import views as projects
@@ -28,6 +29,7 @@ api = [
     path("templates/", forms_api.Templates.as_view(), name="templates"),
     path("templates/<uuid:pk>/versions/", forms_api.TemplateVersions.as_view(), name="template_versions"),
     path("models/", registry_api.Models.as_view(), name="models"),
+    path("models/<uuid:pk>/", registry_api.ModelDetail.as_view(), name="model"),
     path("projects/", projects_api.Projects.as_view(), name="projects"),
     path("projects/<uuid:pk>/", projects_api.ProjectDetail.as_view(), name="project"),
     path("projects/<uuid:pk>/prompts/", prompts_api.ProjectPrompts.as_view(), name="prompts"),
@@ -36,6 +38,8 @@ api = [
     path("projects/<uuid:pk>/annotations/", annotation_api.ProjectAnnotations.as_view(), name="annotations"),
     path("projects/<uuid:pk>/progress/", annotation_api.ProjectProgress.as_view(), name="progress"),
     path("projects/<uuid:pk>/export/", snapshots_api.ProjectExport.as_view(), name="export"),
+    path("projects/<uuid:pk>/conditioning/", prompts_api.ProjectConditioning.as_view(), name="conditioning"),
+    path("projects/<uuid:pk>/images/", import_api.ProjectImages.as_view(), name="images"),
     path("generations/<uuid:pk>/", images_api.GenerationDetail.as_view(), name="generation"),
     path("generations/<uuid:pk>/candidates/", images_api.GenerationCandidates.as_view(), name="generation_candidates"),
     path("generations/<uuid:pk>/retries/", images_api.GenerationRetries.as_view(), name="generation_retries"),
@@ -59,17 +63,28 @@ urlpatterns = [
     path("sign-out/", accounts.SignOut.as_view(), name="sign_out"),
     path("account/", accounts.account, name="account"),
     path("account/tokens/<slug:token_key>/delete/", accounts.delete_token, name="delete_token"),
+    path("models/", model_pages.models, name="models"),
+    path("models/new/", model_pages.new_model, name="new_model"),
+    path("models/<uuid:pk>/", model_pages.model, name="model"),
     path("", projects.project_list, name="projects"),
     path("projects/new/", projects.new_project, name="new_project"),
     path("projects/<uuid:pk>/", annotation.overview, name="overview"),
     path("projects/<uuid:pk>/rank/", annotation.rank, name="rank"),
     path("projects/<uuid:pk>/prompts/", prompts.prompt_list, name="prompts"),
+    path("projects/<uuid:pk>/conditioning/", prompts.pictures, name="pictures"),
     path("projects/<uuid:pk>/prompts/import/", prompts.new_import, name="new_import"),
     path("projects/<uuid:pk>/prompts/imports/<uuid:import_pk>/", prompts.prompt_import, name="prompt_import"),
     path("projects/<uuid:pk>/generations/", images.generations, name="generations"),
     path("projects/<uuid:pk>/generations/prompts/", images.prompt_choices, name="prompt_choices"),
     path("projects/<uuid:pk>/generations/previews/", images.previews, name="previews"),
     path("projects/<uuid:pk>/images/", images.gallery, name="gallery"),
+    path("projects/<uuid:pk>/images/import/", import_views.new_image_import, name="new_image_import"),
+    path("projects/<uuid:pk>/images/imports/<uuid:import_pk>/", import_views.image_import, name="image_import"),
+    path(
+        "projects/<uuid:pk>/images/imports/<uuid:import_pk>/<int:number>/",
+        import_views.imported_picture,
+        name="imported_picture",
+    ),
     path("projects/<uuid:pk>/images/side-by-side/", images.side_by_side, name="side_by_side"),
     path("projects/<uuid:pk>/annotations/", annotation.annotation_list, name="annotations"),
     path("projects/<uuid:pk>/export/", snapshots.export, name="export"),
@@ -87,6 +102,7 @@ urlpatterns = [
     path("generations/<uuid:pk>/pause/", images.pause_generation, name="pause_generation"),
     path("generations/<uuid:pk>/resume/", images.resume_generation, name="resume_generation"),
     path("generations/<uuid:pk>/cancel/", images.cancel_generation, name="cancel_generation"),
+    path("conditioning/<uuid:pk>/", prompts_api.ConditioningPicture.as_view(), name="conditioning_picture"),
     path("images/<uuid:pk>/", serving.CandidateImage.as_view(), name="image"),
     path("images/<uuid:pk>/download/", serving.CandidateDownload.as_view(), name="download"),
 ]

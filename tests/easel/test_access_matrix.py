@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -20,11 +21,13 @@ from easel.accounts.models import ApiToken
 from easel.accounts.services import create_token, create_user
 from easel.annotation.models import Assignment
 from easel.common import jobs
-from easel.images.models import Candidate, GenerationRequest
+from easel.images import imports
+from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.images.services import pause
 from easel.projects.models import Invitation, Membership
 from easel.projects.services import invite
-from easel.prompts.models import PromptImport
+from easel.prompts.conditioning import File, add_picture
+from easel.prompts.models import ConditioningImage, PromptImport
 from easel.prompts.services import preview_import
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -52,7 +55,8 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "api:me": {"GET": SIGNED_IN},
     "api:templates": {"GET": SIGNED_IN},
     "api:template_versions": {"GET": SIGNED_IN},
-    "api:models": {"GET": SIGNED_IN},
+    "api:models": {"GET": SIGNED_IN, "POST": (401, 403, 403, 403, 403, 403)},  # tests/easel/registry: site admins only
+    "api:model": {"GET": SIGNED_IN},
     "api:projects": {"GET": SIGNED_IN, "POST": (401, 201, 201, 201, 201, 201)},
     "api:project": {"GET": (401, 200, 404, 200, 404, 200)},
     "api:prompts": {"GET": INSPECT, "POST": (401, 403, 404, 201, 404, 403)},
@@ -76,6 +80,9 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "sign_out": {"POST": (302,) * 6},
     "account": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 200, 200, 200, 200, 200)},
     "delete_token": {"POST": (302, 302, 404, 404, 404, 404)},
+    "models": {"GET": (302, 200, 200, 200, 200, 200)},
+    "new_model": {"GET": (302, 403, 403, 403, 403, 403), "POST": (302, 403, 403, 403, 403, 403)},
+    "model": {"GET": (302, 200, 200, 200, 200, 200)},
     "projects": {"GET": (302, 200, 200, 200, 200, 200)},
     "new_project": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 302, 302, 302, 302, 302)},
     "overview": {"GET": (302, 302, 404, 200, 404, 200)},
@@ -105,6 +112,13 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "resume_generation": {"POST": (302, 403, 404, 302, 404, 302)},
     "cancel_generation": {"POST": (302, 403, 404, 302, 404, 302)},
     "image": {"GET": (401, 200, 404, 200, 404, 200)},
+    "api:conditioning": {"GET": INSPECT, "POST": (401, 403, 404, 201, 404, 201)},
+    "conditioning_picture": {"GET": (401, 403, 404, 200, 404, 200)},
+    "pictures": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
+    "api:images": {"POST": (401, 403, 404, 201, 404, 403)},
+    "new_image_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "image_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "imported_picture": {"GET": PAGE_OF_MANAGERS},
     "download": {"GET": (401, 403, 404, 200, 404, 200)},
 }
 
@@ -120,6 +134,8 @@ class World:
     candidate: Candidate
     assignment: Assignment
     preview: PromptImport
+    images: ImageImport
+    picture: ConditioningImage
     invitation: Invitation
     secret: str
     member: Membership
@@ -163,6 +179,7 @@ def make_world(cast: Cast) -> World:
         "foreign admin": cast.charlie,
         "engineer": cast.dave,
     }
+    found = imports.read_files(cast.project, [imports.Upload("a.png", stage.draw(3), imports.Said(prompt="a pear"))])
     return World(
         cast=cast,
         request=request,
@@ -171,6 +188,8 @@ def make_world(cast: Cast) -> World:
         candidate=Candidate.objects.of_project(cast.project)[0],
         assignment=stage.lease(cast.project, cast.bob),
         preview=preview_import(cast.project, "more.txt", b"one more icon", cast.erin, timezone.now()),
+        images=imports.keep_preview(cast.project, found, cast.erin, timezone.now()),
+        picture=add_picture(cast.project, "image", File("a.png", stage.draw(5)), cast.dave, timezone.now()).picture,
         invitation=invitation,
         secret=secret,
         member=Membership.objects.get(project=cast.project, user=cast.dave),
@@ -195,6 +214,7 @@ def arguments(name: str, world: World) -> list[Any]:
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
     return {
+        "model": [world.cast.model.pk],
         "delete_token": [world.token.token_key],
         "prompt_import": [project, world.preview.pk],
         "member_role": [project, world.member.pk],
@@ -203,6 +223,9 @@ def arguments(name: str, world: World) -> list[Any]:
         "invitation": [world.secret],
         "image": [world.candidate.pk],
         "download": [world.candidate.pk],
+        "image_import": [project, world.images.pk],
+        "imported_picture": [project, world.images.pk, 0],
+        "conditioning_picture": [world.picture.pk],
     }.get(plain, [project] if "projects/<uuid:pk>/" in routes()[name] else [])
 
 
@@ -225,6 +248,10 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
             "overlap": 1,
         },
         "new_import": {"text": "a pear\nan apple"},
+        "api:images": {"files": picture_file(), "prompt": "a pear"},
+        "api:conditioning": {"image": picture_file(), "kind": "image"},
+        "pictures": {"image": picture_file(), "kind": "image"},
+        "new_image_import": {"images": picture_file(), "prompt": "a pear"},
         "generations": {"models": world.cast.model.pk, "images_per_prompt": 2},
         "previews": {"models": world.cast.model.pk, "images_per_prompt": 2},
         "people": {"role": "annotator", "days": 7, "max_uses": 1},
@@ -232,6 +259,11 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
         "project_settings": {"name": "Icons", "guidelines": "Be kind."},
     }
     return bodies.get(name, {})
+
+
+def picture_file() -> SimpleUploadedFile:
+    """Return a small picture, to be uploaded once."""
+    return SimpleUploadedFile("pear.png", stage.draw(7))
 
 
 @cache
@@ -271,7 +303,8 @@ def test_everybody_gets_what_the_matrix_says(name: str, world: World) -> None:
 def status(client: APIClient, method: str, address: str, data: dict[str, Any]) -> int:
     """Send one request and take back what it did, to the client too: signing out loses its cookies."""
     cookies = deepcopy(client.cookies)
-    kind = "json" if address.startswith("/api/") else "multipart"
+    files = any(isinstance(value, SimpleUploadedFile) for value in data.values())
+    kind = "json" if address.startswith("/api/") and not files else "multipart"
     with transaction.atomic():
         response = client.generic(method, address, **_encoded(client, data, kind))
         getattr(response, "getvalue", bytes)()  # a stream is read to its end

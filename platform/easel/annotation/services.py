@@ -89,9 +89,10 @@ def _gather_request(pk: UUID, at: datetime) -> int:
         links += [Item.candidates.through(item_id=item.pk, candidate_id=candidate) for candidate in candidates]
     Item.objects.bulk_create(made, batch_size=1_000)
     Item.candidates.through.objects.bulk_create(links, batch_size=2_000)
-    # No image comes after a cancel: what is complete by now is all that there will be.
+    # No image comes after a cancel or to an import: what is complete by now is all that there will be.
     all_are_there = (len(known) + len(made)) * request.images_per_item == request.images_total
-    if all_are_there or request.cancelled_at is not None:
+    imported = request.kind == GenerationRequest.Kind.IMPORT
+    if all_are_there or imported or request.cancelled_at is not None:
         GenerationRequest.objects.filter(pk=pk).update(gathered_at=at)
     return len(made)
 

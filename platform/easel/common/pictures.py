@@ -95,5 +95,5 @@ def upright(image: Image.Image) -> Image.Image:
 def png(image: Image.Image) -> bytes:
     """Encode pixels as a PNG file without any text. The same pixels give the same bytes."""
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=6)
+    image.save(file, "PNG", compress_level=3)
     return file.getvalue()

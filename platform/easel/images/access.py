@@ -10,8 +10,9 @@ from django.db.models import F
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import NotFound
-from easel.images.models import Candidate, GenerationRequest
+from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.projects.access import require
+from easel.projects.models import Project
 
 
 def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> GenerationRequest:
@@ -54,4 +55,12 @@ def candidate_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
         found = Candidate.objects.filter(pk=pk, request__project__memberships__user=user).first()
     if found is None:
         raise NotFound("image")
+    return found
+
+
+def image_import_for(project: Project, pk: UUID) -> ImageImport:
+    """Return an import of a project that came through its own door."""
+    found = ImageImport.objects.filter(project=project, pk=pk).first()
+    if found is None:
+        raise NotFound("import")
     return found

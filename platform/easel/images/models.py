@@ -203,6 +203,9 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
         A comparison has a group for each seed, with one image of each model; any other request has one group, 0.
         `without` names the prompts and groups that are known already.
         """
+        if request.kind == GenerationRequest.Kind.IMPORT:
+            yield from self._imported_sets(request, without)
+            return
         together = request.images_per_item
         groups = request.images_per_prompt // together
         known = Counter(prompt for prompt, _ in without)
@@ -218,6 +221,22 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
         for row in sets:
             if (row["prompt"], row["group"]) not in without:
                 yield row["prompt"], row["group"], row["ids"]
+
+    def _imported_sets(
+        self, request: GenerationRequest, without: Collection[tuple[UUID, int]]
+    ) -> Iterator[tuple[UUID, int, list[UUID]]]:
+        """Of imported images all are there; as many of a prompt's are ranked at once as the project's form shows.
+
+        One image alone is nothing to rank. More than fit are dealt out evenly, so that no group is left with one.
+        """
+        shown = max(2, request.project.template_version.form.images or 4)
+        rows = self.filter(request=request).values("prompt").annotate(ids=ArrayAgg("id", order_by="position"))
+        for row in rows.order_by("prompt"):
+            ids = row["ids"]
+            groups = min(-(-len(ids) // shown), len(ids) // 2)
+            for group in range(groups):
+                if (row["prompt"], group) not in without:
+                    yield row["prompt"], group, ids[group::groups]
 
 
 class Candidate(models.Model):

@@ -45,6 +45,10 @@ class ConditioningImageQuerySet(models.QuerySet["ConditioningImage"]):
         """A project's, newest first."""
         return self.filter(project=project).order_by("-id")
 
+    def ids_of(self, project: Project) -> set[str]:
+        """The ids of a project's pictures, as texts."""
+        return {str(pk) for pk in self.filter(project=project).values_list("pk", flat=True)}
+
     def chosen(self, project: Project, pk: UUID | None) -> ConditioningImage | None:
         """The one of that id, or none for no id. Raises InvalidInput for an id that the project does not have."""
         if pk is None:
@@ -77,6 +81,9 @@ class ConditioningImage(models.Model):
     height = models.PositiveIntegerField(help_text="Pixels.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
+
+    role: str
+    """The asking user's role, where the row came through an access door."""
 
     objects = ConditioningImageQuerySet.as_manager()
 

@@ -75,7 +75,7 @@ def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
         raise BadFile(f"{name} is empty. Put one prompt on each line, or a column named 'prompt'.")
     suffix = name.rpartition(".")[2].lower()
     if suffix == "txt":
-        rows: Iterator[Row | Rejected] = _read_lines(text)
+        rows: Iterator[Row | Rejected] = lines_of(text)
     elif suffix in {"csv", "tsv"}:
         rows = _read_table(name, text, "\t" if suffix == "tsv" else ",")
     else:
@@ -112,7 +112,8 @@ def _fault(row: Row) -> str | None:
     return None if row.text else "column 'prompt' is empty. Fill it or delete the row."
 
 
-def _read_lines(text: str) -> Iterator[Row]:
+def lines_of(text: str) -> Iterator[Row]:
+    """Read one prompt a line."""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():  # blank lines only separate
             yield Row(number, line.strip())

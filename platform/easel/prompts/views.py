@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
@@ -16,11 +17,15 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import Refusal
 from easel.common.paging import page_of
+from easel.common.pictures import MAX_BYTES
 from easel.projects.access import may, project_for
+from easel.projects.models import Project
 from easel.prompts import services
 from easel.prompts.access import import_for
-from easel.prompts.forms import PasteForm, UploadForm
-from easel.prompts.models import Prompt
+from easel.prompts.conditioning import File, add_picture
+from easel.prompts.forms import PasteForm, PictureForm, UploadForm
+from easel.prompts.models import ConditioningImage, Prompt
+from easel.prompts.parsing import check_rows, lines_of
 
 PREVIEW_ROWS = 20
 
@@ -88,3 +93,52 @@ def prompt_import(request: HttpRequest, pk: UUID, import_pk: UUID) -> HttpRespon
         "more_rejected": max(0, len(preview.rejected) - 200),
     }
     return render(request, "prompts/preview.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def pictures(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show the pictures that images start from, and take one more, with prompts for it."""
+    project = project_for(request.user, pk, Act.INSPECT)
+    assert isinstance(request.user, User)
+    may_manage = may(project.role, Act.MANAGE)
+    form = PictureForm(request.POST, request.FILES) if request.method == "POST" else PictureForm()
+    if not may_manage:
+        del form.fields["prompts"]
+    status = 200
+    if request.method == "POST":
+        project_for(request.user, pk, Act.GENERATE)
+        status = 400
+        if form.is_valid():
+            try:
+                _add_picture(request, project, form)
+                return redirect("pictures", project.pk)
+            except Refusal as refusal:
+                form.add_error(None, refusal.detail)
+                status = refusal.status
+    context = {
+        "project": project,
+        "form": form,
+        "page": page_of(request, ConditioningImage.objects.of_project(project), 60),
+        "may_generate": may(project.role, Act.GENERATE),
+    }
+    return render(request, "prompts/pictures.html", context, status=status)
+
+
+def _add_picture(request: HttpRequest, project: Project, form: PictureForm) -> None:
+    assert isinstance(request.user, User)
+    given, at = form.cleaned_data, timezone.now()
+    image, mask = (
+        File(file.name, file.read(MAX_BYTES + 1)) if file else None for file in (given["image"], given["mask"])
+    )
+    assert image is not None
+    added = add_picture(project, given["kind"], image, request.user, at, mask=mask, margins=form.margins)
+    for note in added.notes:
+        messages.info(request, note)
+    if given.get("prompts"):
+        rows = [replace(row, conditioning=str(added.picture.pk)) for row in lines_of(given["prompts"])]
+        created, rejected = services.add_prompts(project, check_rows("prompts", rows), at)
+        for one in rejected:
+            messages.warning(request, f"Line {one.row} {one.reason}.")
+        messages.success(request, f"The picture is stored, with {len(created)} prompts.")
+    else:
+        messages.success(request, "The picture is stored.")
