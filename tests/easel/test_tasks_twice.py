@@ -1,0 +1,104 @@
+"""R15: every task that is run twice has the effect of once, for a broker delivers a message again when in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import easel.celery  # noqa: F401 -- it registers the tasks of every app
+import pytest
+from django.apps import apps
+from django.utils import timezone
+from easel.common.broker import app
+from easel.common.models import Job
+from easel.images.models import Candidate
+
+from generation.types import Failure, Progress
+from tests import cast as stage
+from tests.cast import CLAIM, Cast
+
+# Renewed by each sign of life: a lease that is given twice is the same lease for a moment longer.
+PASSING = {"lease_expires_at"}
+
+
+def _claim(cast: Cast) -> dict[str, Any]:
+    stage.generate(cast, stage.make_prompts(cast.project, *(f"icon {number}" for number in range(20))))
+    return {"message": CLAIM.model_dump(mode="json")}
+
+
+def _record(cast: Cast) -> dict[str, Any]:
+    stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
+    return {"message": stage.render(stage.claim()).model_dump(mode="json")}
+
+
+def _preview(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 1)
+    return {"candidates": [str(pk) for pk in Candidate.objects.values_list("pk", flat=True)]}
+
+
+def _gather(cast: Cast) -> dict[str, Any]:
+    stage.generate(cast, stage.make_prompts(cast.project, "a fox", "a hen"))
+    stage.work_off()
+    return {"project": str(cast.project.pk)}
+
+
+def _progress(cast: Cast) -> dict[str, Any]:
+    stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
+    sign = Progress(lease=stage.claim().lease, done=1, total=4, step=3, steps=20, note="image 2 of 4")
+    return {"message": sign.model_dump(mode="json")}
+
+
+def _fail(cast: Cast) -> dict[str, Any]:
+    stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
+    failure = Failure(lease=stage.claim().lease, code="unexpected", reason="A bug.")
+    return {"message": failure.model_dump(mode="json")}
+
+
+def _sweep(cast: Cast) -> dict[str, Any]:
+    stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
+    stage.claim()
+    Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    return {}
+
+
+TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
+    "easel.annotation.gather": _gather,
+    "easel.images.claim": _claim,
+    "easel.images.preview": _preview,
+    "easel.images.record": _record,
+    "easel.jobs.fail": _fail,
+    "easel.jobs.progress": _progress,
+    "easel.jobs.sweep": _sweep,
+}
+
+
+def everything(storage: Path) -> dict[str, Any]:
+    """Return every row of every table, and every file."""
+    rows: dict[str, Any] = {
+        model._meta.label: [
+            {name: value for name, value in row.items() if name not in PASSING}
+            for row in model._default_manager.order_by("pk").values()
+        ]
+        for model in apps.get_models()
+    }
+    return {**rows, "files": sorted((path.name, path.stat().st_size) for path in storage.rglob("*") if path.is_file())}
+
+
+def test_every_task_has_a_row_here() -> None:
+    assert {name for name in app.tasks if not name.startswith("celery.")} - {"generation.ring"} == set(TASKS)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_task_that_is_run_twice_has_the_effect_of_once(name: str, cast: Cast, storage_folder: Path) -> None:
+    arguments, message = TASKS[name](cast), str(uuid4())
+    before = everything(storage_folder)
+    first = app.tasks[name].apply(kwargs=arguments, task_id=message).get()
+    once = everything(storage_folder)
+    assert once != before, "the task did nothing, so this test would show nothing"
+    second = app.tasks[name].apply(kwargs=arguments, task_id=message).get()
+    assert everything(storage_folder) == once
+    if name == "easel.images.claim":
+        assert second == first
