@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +28,21 @@ from easel.accounts.roles import Role  # noqa: E402
 from easel.accounts.services import create_token, create_user  # noqa: E402
 from easel.common.errors import NotFound, Refusal  # noqa: E402
 from easel.common.models import Job  # noqa: E402
-from easel.images.models import GenerationRequest  # noqa: E402
+from easel.env import REPOSITORY  # noqa: E402
+from easel.images import services as images  # noqa: E402
+from easel.images.folders import image_files, said_of, uploads_from  # noqa: E402
+from easel.images.imports import Said, import_pictures, read_files  # noqa: E402
+from easel.images.models import Candidate, GenerationRequest  # noqa: E402
+from easel.images.progress import progress_of_one  # noqa: E402
 from easel.images.services import request_images  # noqa: E402
 from easel.projects.models import Membership, Project  # noqa: E402
 from easel.projects.services import add_member  # noqa: E402
 from easel.prompts.models import Prompt  # noqa: E402
 from easel.prompts.parsing import parse_file  # noqa: E402
 from easel.prompts.services import add_prompts  # noqa: E402
+from easel.registry.health import health  # noqa: E402
 from easel.registry.models import ModelVersion  # noqa: E402
+from easel.registry.services import NewModel, add_model  # noqa: E402
 from easel.snapshots import exports  # noqa: E402
 from easel.snapshots.api import FORMATS  # noqa: E402
 from generation.storage import StorageError  # noqa: E402
@@ -83,6 +92,45 @@ def import_prompts(project_pk: UUID, file: Path, as_json: bool) -> None:
     _print(as_json, body, f"{len(created)} prompts added, {len(rejected)} rows not taken.")
 
 
+@easel.command("import-images")
+@project_option
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--metadata",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A .csv of columns file, prompt, negative, model, seed; what stands there counts more than what files say. "
+    "Left out: FOLDER/metadata.csv, where there is one.",
+)
+@click.option("--prompt", default="", help="For files that do not say their prompt.")
+@click.option("--model", "model_name", default="", help="For files that do not say their model.")
+@json_option
+def import_images(
+    project_pk: UUID, folder: Path, metadata: Path | None, prompt: str, model_name: str, as_json: bool
+) -> None:
+    """Import the PNG, JPEG and WebP files of FOLDER and of the folders in it, with what they say about their making."""
+    project = _project(project_pk)
+    files = image_files(folder)
+    if not files:
+        raise NotFound(f"PNG, JPEG or WebP file in {folder}")
+    beside = folder / "metadata.csv"
+    table = metadata or (beside if beside.is_file() else None)
+    said = said_of(table) if table else {}
+    fallback = Said(prompt=prompt.strip(), model=model_name.strip())
+    with click.progressbar(files, label="Reading", file=sys.stderr) as bar:
+        found = read_files(project, uploads_from(folder, bar, said, fallback))
+    done = import_pictures(project, found, _owner(project), timezone.now())
+    rejected = found.rejected + done.rejected
+    if not as_json:
+        for one in rejected:
+            click.echo(f"{one.file} {one.reason}", err=True)
+    body = {
+        "generation": str(done.request.pk) if done.request else None,
+        "created": len(done.candidates),
+        "rejected": [{"file": one.file, "reason": one.reason} for one in rejected],
+    }
+    _print(as_json, body, f"{len(done.candidates)} images imported, {len(rejected)} files not taken.")
+
+
 @easel.command()
 @project_option
 @click.option("--model", "model_name", help="The model's id or name; the newest one if left out.")
@@ -102,7 +150,7 @@ def generate(
 ) -> None:
     """Generate images for all prompts of a project."""
     project = _project(project_pk)
-    model = ModelVersion.objects.named(model_name) if model_name else ModelVersion.objects.first()
+    model = ModelVersion.objects.named(model_name) if model_name else ModelVersion.objects.renderable().first()
     if model is None:
         raise NotFound(f"model {model_name}" if model_name else "registered model")
     made = request_images(
@@ -117,7 +165,7 @@ def generate(
     request = GenerationRequest.objects.with_progress().get(pk=made.pk)
     if wait:
         with click.progressbar(length=made.images_total, label="Generating", file=sys.stderr) as bar:
-            while request.state not in {"done", "failed"}:
+            while request.state not in {"done", "failed", "cancelled"}:
                 time.sleep(0.5)
                 before = request.images_done
                 request = GenerationRequest.objects.with_progress().get(pk=made.pk)
@@ -126,6 +174,57 @@ def generate(
     _print(as_json, body, f"{request.images_done} of {request.images_total} images, {request.state} ({request.pk})")
     if request.state == "failed":
         raise Refusal("Some images could not be made; the project's generation page shows why and can retry.")
+
+
+ACTS = {"pause": images.pause, "resume": images.resume, "cancel": images.cancel, "retry": images.retry_failed}
+
+
+@easel.command()
+@click.argument("request_pk", metavar="REQUEST", type=click.UUID)
+@click.argument("act", type=click.Choice(["show", *ACTS]), default="show")
+@json_option
+def generation(request_pk: UUID, act: str, as_json: bool) -> None:
+    """Show how far a generation REQUEST has come; or pause, resume, cancel it, or retry what failed of it."""
+    request = GenerationRequest.objects.filter(pk=request_pk).first()
+    if request is None:
+        raise NotFound(f"generation request {request_pk}")
+    if act in ACTS:
+        ACTS[act](request, timezone.now())
+    now = progress_of_one(GenerationRequest.objects.with_progress().get(pk=request_pk), timezone.now())
+    done, total = now.request.images_done, now.request.images_total
+    pace = f", {now.per_second:.2g} images/s, {now.seconds_left:.0f} s left" if now.per_second else ""
+    body = {"id": str(request_pk), "state": now.request.state, "done": done, "total": total, "note": now.note}
+    _print(as_json, body, f"{done} of {total} images, {now.request.state}{pace}{f' ({now.note})' if now.note else ''}")
+
+
+@easel.command()
+@click.argument("candidate_pk", metavar="CANDIDATE", type=click.UUID)
+@json_option
+def verify(candidate_pk: UUID, as_json: bool) -> None:
+    """Render CANDIDATE again from its manifest and compare. Exit status 0: the same, 1: different or refused."""
+    candidate = Candidate.objects.filter(pk=candidate_pk).first()
+    if candidate is None:
+        raise NotFound(f"candidate {candidate_pk}")
+    if not candidate.manifest:
+        raise Refusal(f"Candidate {candidate_pk} was imported, not made here: nothing says how to make it again.")
+    with tempfile.TemporaryDirectory(prefix="easel-") as folder:
+        manifest = Path(folder) / "manifest.json"
+        manifest.write_text(json.dumps(candidate.manifest))
+        # A process of its own: it loads torch, which the platform never does.
+        what = ("--manifest", str(manifest), "--storage", settings.STORAGE_URL, "--key", candidate.key, "--json")
+        command = [sys.executable, "-m", "generation.verify", *what]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, 1} or not done.stdout:
+        lines = done.stderr.strip().splitlines() or ["generation.verify said nothing"]
+        raise Refusal(f"Candidate {candidate_pk} cannot be verified: {lines[-1]}")
+    found = json.loads(done.stdout)
+    notes = f" ({'; '.join(found['notes'])})" if found["notes"] else ""
+    verdict = "every pixel is the same" if found["bitwise"] else (
+        f"the mean difference is {found['mean_difference']:.3g} of 255 levels, the greatest {found['max_difference']}"
+    )  # fmt: skip
+    _print(as_json, found, f"{'same' if found['same'] else 'DIFFERENT'}: {verdict}{notes}")
+    if not found["same"]:
+        raise SystemExit(1)
 
 
 @easel.command()
@@ -192,6 +291,33 @@ def token(
     _print(as_json, {"username": username, "token": key}, key)
 
 
+@easel.command("add-model")
+@click.argument("location")
+@click.option("--name", default="", help="How pages show it; the location's own name if left out.")
+@click.option("--licence", default="", help="As Apache-2.0 or CreativeML-OpenRAIL-M.")
+@click.option(
+    "--kind",
+    type=click.Choice(["pipeline", "adapter", "controlnet", "api"]),
+    default=None,
+    help="What its files say if left out; needed for a hub adapter that is not in this machine's cache.",
+)
+@click.option("--base", help="Id or name of the model that an adapter or ControlNet lies on, or it was made from.")
+@click.option("--note", default="", help="A remark for those who choose among models.")
+@json_option
+def add_model_(
+    location: str, name: str, licence: str, kind: str | None, base: str | None, note: str, as_json: bool
+) -> None:
+    """Register the model at LOCATION: folder:NAME, hub:OWNER/NAME or api:NAME. Its files are checked and hashed."""
+    on = ModelVersion.objects.named(base) if base else None
+    if base and on is None:
+        raise NotFound(f"model {base!r}")
+    new = NewModel(location=location, name=name, licence=licence, kind=kind or "", base=on, note=note)
+    made = add_model(new, None, timezone.now())
+    body = {"id": str(made.pk), "name": made.name, "kind": made.kind, "sha256": made.sha256, "note": made.note}
+    digest = made.sha256[:12] or "without a hash"
+    _print(as_json, body, "\n".join(filter(None, [f"{made.name}: {made.kind}, {digest} ({made.pk})", made.note])))
+
+
 @easel.command()
 @json_option
 def doctor(as_json: bool) -> None:
@@ -243,12 +369,10 @@ def _check_storage() -> str:
 
 
 def _check_models() -> str:
-    from generation.storage import model_folder
-
-    found = [model for model in ModelVersion.objects.all() if model.location.startswith("folder:")]
-    for model in found:
-        model_folder(model.location)
-    return f"{len(found)} model folders"
+    found = health()
+    if found.problems:
+        raise Refusal("; ".join(found.problems))
+    return "; ".join([f"{found.sound} model folders", *found.remarks])
 
 
 def _check_jobs() -> str:

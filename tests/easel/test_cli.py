@@ -63,6 +63,30 @@ def test_images_are_asked_for_and_waited_for_by_another_command(cast: Cast) -> N
     assert Candidate.objects.count() == 2
 
 
+def test_a_request_is_paused_resumed_and_cancelled_by_command(cast: Cast) -> None:
+    request = stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
+    assert run("generation", request.pk).stdout == "0 of 4 images, queued\n"
+    assert run("generation", request.pk, "pause").stdout == "0 of 4 images, paused\n"
+    assert run("generation", request.pk, "resume").stdout == "0 of 4 images, queued\n"
+    with pytest.raises(Refusal, match="No part of this request has failed"):
+        run("generation", request.pk, "retry")
+    cancelled = run("generation", request.pk, "cancel", "--json")
+    said = {"id": str(request.pk), "state": "cancelled", "done": 0, "total": 4, "note": ""}
+    assert json.loads(cancelled.stdout) == said
+    with pytest.raises(Refusal, match="no generation request"):
+        run("generation", uuid4(), "cancel")
+
+
+def test_an_imported_image_cannot_be_verified(cast: Cast) -> None:
+    stage.make_items(cast, 1)
+    candidate = Candidate.objects.all()[0]
+    Candidate.objects.filter(pk=candidate.pk).update(manifest={})
+    with pytest.raises(Refusal, match="was imported, not made here"):
+        run("verify", candidate.pk)
+    with pytest.raises(Refusal, match="no candidate"):
+        run("verify", uuid4())
+
+
 @pytest.mark.parametrize("format_", ["jsonl", "trl"])
 def test_an_export_is_written_whole_or_not_at_all(
     cast: Cast, tmp_path: Path, storage_folder: Path, format_: str
@@ -170,7 +194,7 @@ def test_the_doctor_says_what_is_well_and_what_is_not(cast: Cast, model_folders:
     (model_folders / "painter" / "model_index.json").unlink()
     ill = run("doctor")
     assert ill.exit_code == 1
-    assert "FAIL models: model 'painter'" in ill.stdout
+    assert "FAIL models: Painter: model 'painter'" in ill.stdout
     assert "ok   database" in ill.stdout
 
 

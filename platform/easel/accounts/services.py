@@ -13,12 +13,15 @@ from easel.common.errors import InvalidInput, NotFound
 
 
 @transaction.atomic
-def create_user(username: str, password: str | None, *, kind: str = User.Kind.HUMAN, email: str = "") -> User:
+def create_user(
+    username: str, password: str | None, *, kind: str = User.Kind.HUMAN, email: str = "", site_admin: bool = False
+) -> User:
     """Make an account. Without a password nobody can sign in to it on a page (tokens still work).
 
+    A site admin registers models; that is no role in any project.
     Raises InvalidInput when the name is taken or malformed, or the password too weak.
     """
-    user = User(username=username.strip(), kind=kind, email=email)
+    user = User(username=username.strip(), kind=kind, email=email, is_staff=site_admin)
     try:
         if password is not None:
             validate_password(password, user)

@@ -86,7 +86,7 @@ def _account(path: Path) -> Account:
             return kept
     password = secrets.token_urlsafe(12)
     if user is None:
-        user = create_user("admin", password)
+        user = create_user("admin", password, site_admin=True)
     else:
         user.set_password(password)
         user.save(update_fields=["password"])

@@ -35,6 +35,18 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         """Those that images can be asked of, newest first. A ControlNet among them needs a control picture."""
         return self.exclude(kind=ModelVersion.Kind.IMPORTED).select_related("base").order_by("-created_at")
 
+    def bases(self) -> ModelVersionQuerySet:
+        """Those that something can lie on, or be made from, by name."""
+        return self.filter(kind__in=[ModelVersion.Kind.PIPELINE, ModelVersion.Kind.ADAPTER]).order_by("name")
+
+    def made_from(self, base: ModelVersion) -> ModelVersionQuerySet:
+        """What lies directly on a model or was made from it, newest first."""
+        return self.filter(base=base).order_by("-created_at")
+
+    def locations(self) -> set[str]:
+        """Where the registered models lie."""
+        return set(self.values_list("location", flat=True))
+
     def learn_hash(self, location: str, sha256: str) -> None:
         """Fix the hash of a version that was registered without one: from now on, other weights are refused."""
         if not self.filter(location=location, sha256=sha256).exists():
