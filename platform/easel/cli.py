@@ -119,16 +119,15 @@ def import_images(
     with click.progressbar(files, label="Reading", file=sys.stderr) as bar:
         found = read_files(project, uploads_from(folder, bar, said, fallback))
     done = import_pictures(project, found, _owner(project), timezone.now())
-    rejected = found.rejected + done.rejected
     if not as_json:
-        for one in rejected:
+        for one in done.rejected:
             click.echo(f"{one.file} {one.reason}", err=True)
     body = {
         "generation": str(done.request.pk) if done.request else None,
         "created": len(done.candidates),
-        "rejected": [{"file": one.file, "reason": one.reason} for one in rejected],
+        "rejected": [{"file": one.file, "reason": one.reason} for one in done.rejected],
     }
-    _print(as_json, body, f"{len(done.candidates)} images imported, {len(rejected)} files not taken.")
+    _print(as_json, body, f"{len(done.candidates)} images imported, {len(done.rejected)} files not taken.")
 
 
 @easel.command()

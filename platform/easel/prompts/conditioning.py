@@ -67,14 +67,22 @@ def add_picture(
     if mask is not None:
         mask_key = files.put(png(_fitting(_mask(mask, image.name, pixels.size))), "png")
     image_key = files.put(png(fitting), "png")
-    picture, _ = ConditioningImage.objects.get_or_create(
-        project=project,
-        kind=kind,
-        image_key=image_key,
-        mask_key=mask_key,
-        margins=margins.model_dump(mode="json") if margins else None,
-        defaults={"width": fitting.width, "height": fitting.height, "created_by": by, "created_at": at},
-    )
+    same = ConditioningImage.objects.filter(project=project, kind=kind, image_key=image_key, mask_key=mask_key)
+    sides = margins.model_dump(mode="json") if margins else None
+    # None is SQL's NULL when it is stored, and JSON's null when it is looked for.
+    picture = (same.filter(margins=sides) if sides else same.filter(margins__isnull=True)).first()
+    if picture is None:
+        picture = ConditioningImage.objects.create(
+            project=project,
+            kind=kind,
+            image_key=image_key,
+            mask_key=mask_key,
+            margins=sides,
+            width=fitting.width,
+            height=fitting.height,
+            created_by=by,
+            created_at=at,
+        )
     return Added(picture, notes)
 
 
