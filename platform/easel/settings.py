@@ -181,6 +181,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ModelKind": "easel.registry.models.ModelVersion.Kind",
+        "PictureKind": "easel.prompts.models.ConditioningImage.Kind",
+        "NewModelKind": "easel.registry.api.NEW_KINDS",
+    },
     "AUTHENTICATION_WHITELIST": ["easel.accounts.authentication.TokenAuthentication"],
 }
 

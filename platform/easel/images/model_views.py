@@ -82,8 +82,8 @@ class _Files:
     problem: str
 
 
-def _files(model: ModelVersion) -> _Files | None:
-    """Look at a model's folder; None where it has none on this machine."""
+def _files(model: ModelVersion) -> _Files:
+    """Look at a model's folder, where it has one on this machine."""
     where, _, name = model.location.partition(":")
     try:
         if where == "folder":
@@ -91,7 +91,7 @@ def _files(model: ModelVersion) -> _Files | None:
         elif where == "hub" and (path := inspection.hub_folder(name)) is not None:
             found = inspection.inspect(path, inside=path.parents[1])
         else:
-            return None
+            return _Files(None, {}, "")
         return _Files(found, inspection.defaults_of(found.path), "")
     except BrokenModel as error:
         return _Files(None, {}, str(error))

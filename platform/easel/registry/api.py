@@ -17,6 +17,8 @@ from easel.registry.access import model_for, require_site_admin
 from easel.registry.models import ModelVersion
 from easel.registry.services import HASHED_ON_A_PAGE, NewModel, add_model
 
+NEW_KINDS = [(kind.value, kind.label) for kind in ModelVersion.Kind if kind != ModelVersion.Kind.IMPORTED]
+
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
     """A model that images are generated with."""
@@ -37,7 +39,7 @@ class NewModelSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=90, required=False, default="", help_text="Left out: the location's.")
     licence = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     kind = serializers.ChoiceField(
-        choices=["pipeline", "adapter", "controlnet", "api"],
+        choices=NEW_KINDS,
         required=False,
         default="",
         help_text="Left out: what its files say. Only a hub model that is not in this machine's cache needs it.",
