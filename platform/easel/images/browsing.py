@@ -181,7 +181,9 @@ def of_comparisons(candidates: Sequence[Candidate]) -> set[UUID]:
 def chosen_of(project: Project, ids: Sequence[str]) -> list[Candidate]:
     """The project's candidates of these ids, in their order, at most four; ids that it does not have are left out."""
     pks = _uuids(ids)[:SIDE_BY_SIDE]
-    found = Candidate.objects.of_project(project).select_related("prompt", "model", "request").in_bulk(pks)
+    found = (
+        Candidate.objects.of_project(project).select_related("prompt", "model", "request__conditioning").in_bulk(pks)
+    )
     return [found[pk] for pk in pks if pk in found]
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, get_args
 
 from django import forms
 from django.utils.datastructures import MultiValueDict
 from pydantic import ValidationError
 
+from easel.accounts.models import User
 from easel.common.errors import Refusal
+from easel.common.pictures import MAX_BYTES
 from easel.images.asking import Asked, Defaults, defaults_of
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
-from easel.prompts.models import MAX_TEXT, Prompt
+from easel.prompts.conditioning import File, add_picture
+from easel.prompts.models import MAX_TEXT, ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
-from generation.types import MAX_SEED, RenderSettings, Scheduler
+from generation.types import MAX_SEED, Margins, RenderSettings, Scheduler
 
 SCHEDULERS = {
     "default": "The model's own",
@@ -28,6 +32,23 @@ SCHEDULERS = {
     "lcm": "LCM (few steps)",
 }
 SETTINGS = ("steps", "guidance_scale", "width", "height", "scheduler", "strength", "control_scale")
+
+
+NOTHING = "none"
+STARTS = [
+    (NOTHING, "None: start from noise"),
+    ("image", "Start from it"),
+    ("inpaint", "Make a part of it anew"),
+    ("outpaint", "Continue it beyond its edges"),
+    ("control", "Control picture of a ControlNet"),
+]
+UPLOAD = forms.ClearableFileInput(attrs={"accept": "image/png,image/jpeg,image/webp"})
+SIDES = ("left", "right", "top", "bottom")
+
+
+def _margin(label: str) -> forms.IntegerField:
+    """How far a picture grows at one side."""
+    return forms.IntegerField(min_value=0, max_value=1024, step_size=8, required=False, label=label)
 
 
 class GenerateForm(forms.Form):
@@ -85,6 +106,26 @@ class GenerateForm(forms.Form):
     width = forms.IntegerField(min_value=16, max_value=2048, required=False, help_text="Pixels.")
     height = forms.IntegerField(min_value=16, max_value=2048, required=False, help_text="Pixels.")
     scheduler = forms.ChoiceField(choices=[(name, SCHEDULERS[name]) for name in get_args(Scheduler)], required=False)
+    start = forms.ChoiceField(choices=STARTS, required=False, label="What the picture is for")
+    start_picture = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    start_file = forms.FileField(required=False, label="Picture", help_text="PNG, JPEG or WebP.", widget=UPLOAD)
+    start_mask = forms.FileField(
+        required=False, label="Mask", help_text="Of the picture's size; white is made anew.", widget=UPLOAD
+    )
+    left = _margin("Left")
+    right = _margin("Right")
+    top = _margin("Top")
+    bottom = _margin("Bottom")
+    strength = forms.FloatField(
+        min_value=0.01, max_value=1, required=False, help_text="How much of the picture is made anew: 0.01 to 1."
+    )
+    control_scale = forms.FloatField(
+        min_value=0,
+        max_value=2,
+        required=False,
+        label="Control strength",
+        help_text="How strongly the control picture counts: 0 to 2.",
+    )
 
     def __init__(
         self,
@@ -95,6 +136,8 @@ class GenerateForm(forms.Form):
         like: Candidate | None = None,
     ) -> None:
         self.project = project
+        self.picture: ConditioningImage | None = None
+        self.notes: list[str] = []
         offered = ModelVersion.objects.renderable()
         last = GenerationRequest.objects.filter(project=project, kind=GenerationRequest.Kind.RENDER).order_by("-id")[:1]
         usual = [one.model_id for one in last] or [one.pk for one in offered[:1]]
@@ -132,10 +175,22 @@ class GenerateForm(forms.Form):
         except (ValueError, forms.ValidationError):
             return []
 
+    def has_start(self) -> bool:
+        """Whether a picture is asked for, or something about one is wrong, so that its part is shown."""
+        parts = ("start", "start_picture", "start_file", "start_mask", *SIDES, "strength", "control_scale")
+        return self["start"].value() not in (None, "", NOTHING) or any(name in self.errors for name in parts)
+
+    def kept_picture(self) -> ConditioningImage | None:
+        """The picture that is stored already, so that a form with a mistake elsewhere does not lose it."""
+        if self.picture is not None or self.is_bound:
+            return self.picture
+        return ConditioningImage.objects.chosen(self.project, self.initial.get("start_picture"))
+
     def has_settings(self) -> bool:
         """Whether a setting is given or wrong, so that they are shown."""
-        given = (self[name].value() not in (None, "", "default") for name in SETTINGS if name in self.fields)
-        return any(given) or any(name in self.errors for name in SETTINGS)
+        names = ("steps", "guidance_scale", "width", "height", "scheduler")
+        given = any(self[name].value() not in (None, "", "default") for name in names)
+        return given or any(name in self.errors for name in names)
 
     # What is typed, checked
 
@@ -173,7 +228,48 @@ class GenerateForm(forms.Form):
                 clean["seeds"] = _seeds(clean["seeds"], clean.get("images_per_prompt"))
             except forms.ValidationError as error:
                 self.add_error("seeds", error)
+        if (clean.get("start") or NOTHING) == NOTHING:
+            for name in ("start_file", "start_mask", *SIDES, "strength", "control_scale"):
+                self.errors.pop(name, None)
+        elif clean.get("start") == "control":
+            self.errors.pop("strength", None)
         return clean
+
+    def take_picture(self, by: User, at: datetime) -> None:
+        """Store the picture that was sent, or find the one that was kept; what is wrong with it is told at its field.
+
+        It is stored even where another field is wrong: a browser does not send a file twice by itself.
+        """
+        kind = self.is_bound and not self.errors.get("start") and (self.cleaned_data.get("start") or NOTHING)
+        if not kind or kind == NOTHING:
+            return
+        image, mask = (self.cleaned_data.get(name) for name in ("start_file", "start_mask"))
+        margins = {side: self.cleaned_data.get(side) or 0 for side in SIDES} if kind == "outpaint" else None
+        try:
+            if image:
+                added = add_picture(
+                    self.project,
+                    kind,
+                    File(image.name, image.read(MAX_BYTES + 1)),
+                    by,
+                    at,
+                    mask=File(mask.name, mask.read(MAX_BYTES + 1)) if mask and kind == "inpaint" else None,
+                    margins=Margins.model_validate(margins) if margins else None,
+                )
+                self.picture, self.notes = added.picture, added.notes
+            elif not self.errors.get("start_file"):
+                self._take_kept_picture(kind)
+        except Refusal as refusal:
+            self.refuse(refusal, elsewhere="start_file")
+
+    def _take_kept_picture(self, kind: str) -> None:
+        kept = ConditioningImage.objects.chosen(self.project, self.cleaned_data.get("start_picture"))
+        if kept is None:
+            self.add_error("start_file", "Choose a picture.")
+        elif kept.kind != kind:
+            self.add_error("start_file", "The picture that is kept is for something else. Choose its file again.")
+        else:
+            self.picture = kept
 
     def _prompts(self) -> Any:
         """The prompts that are asked for, unread; a typed one is not among them."""
@@ -193,7 +289,9 @@ class GenerateForm(forms.Form):
             seeds = clean["seeds"][:count]
         elif clean["seed_policy"] == self.Seeds.SHARED or preview:
             seeds = [secrets.randbits(32) for _ in range(count)]
-        given = {name: clean[name] for name in SETTINGS if clean.get(name) not in (None, "")}
+        kind = clean["start"] or NOTHING
+        unused = {"control": {"strength"}, NOTHING: {"strength", "control_scale"}}.get(kind, {"control_scale"})
+        given = {name: clean[name] for name in SETTINGS if clean.get(name) not in (None, "") and name not in unused}
         return Asked(
             models=tuple(clean["models"]),
             prompts=() if new else tuple(self._prompts()[:1] if preview else self._prompts()),
@@ -201,11 +299,18 @@ class GenerateForm(forms.Form):
             images_per_prompt=count,
             seeds=seeds,
             settings=RenderSettings.model_validate(given),
+            start=self.picture,
         )
 
-    def refuse(self, refusal: Refusal) -> None:
-        """Show a refusal at the field that it is about, where there is one."""
-        names = {"model": "models", "settings": "", "conditioning": "start"}
+    def refuse(self, refusal: Refusal, elsewhere: str | None = None) -> None:
+        """Show a refusal at the field that it is about, where there is one, or `elsewhere`."""
+        names = {
+            "model": "models",
+            "conditioning": "start_file",
+            "kind": "start",
+            "mask": "start_mask",
+            "margins": "left",
+        }
         told = False
         for name, reasons in refusal.fields.items():
             field = names.get(name, name)
@@ -213,7 +318,7 @@ class GenerateForm(forms.Form):
                 self.add_error(field, refusal.detail if reasons == ["none"] else " ".join(reasons))
                 told = True
         if not told:
-            self.add_error(None, refusal.detail)
+            self.add_error(elsewhere, refusal.detail)
 
 
 def _seeds(text: str, count: int | None) -> list[int]:
@@ -249,6 +354,10 @@ def _settings_like(one: Candidate) -> dict[str, Any]:
         "width": manifest.get("width"),
         "height": manifest.get("height"),
         "scheduler": asked.get("scheduler"),
+        "strength": asked.get("strength"),
+        "control_scale": asked.get("control_scale"),
+        "start_picture": one.request.conditioning_id,
+        "start": one.request.conditioning.kind if one.request.conditioning else None,
     }
     try:
         RenderSettings.model_validate({name: said[name] for name in ("width", "height") if said[name]})

@@ -46,10 +46,13 @@ def generations(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         project_for(request.user, pk, Act.GENERATE)
         status = 400
+        form.take_picture(request.user, timezone.now())
         if form.is_valid():
             try:
                 made = asking.ask(project, form.asked(), request.user, timezone.now())
-                messages.success(request, "The images are being made. You can leave this page.")
+                messages.success(
+                    request, " ".join(["The images are being made. You can leave this page.", *form.notes])
+                )
                 return redirect(f"{reverse('generations', args=[project.pk])}#request-{made.pk}")
             except Refusal as refusal:
                 form.refuse(refusal)
@@ -108,6 +111,7 @@ def previews(request: HttpRequest, pk: UUID) -> HttpResponse:
         form = _form(request, project)
         context |= {"form": form, "answers_form": True}
         made: list[GenerationRequest] = []
+        form.take_picture(request.user, timezone.now())
         if form.is_valid():
             try:
                 made = asking.preview(project, form.asked(preview=True), request.user, timezone.now())

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 from easel.common import jobs
 from easel.images import services
 from easel.images.models import Candidate, Chunk, GenerationRequest
-from easel.prompts.models import Prompt
+from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
+from PIL import Image
 from pytest_django import DjangoAssertNumQueries
 
 from generation.types import MAX_SEED, Failure, Lease, Progress
@@ -144,6 +147,62 @@ def test_what_is_out_of_sight_is_not_asked_for_and_refuses_nothing(cast: Cast, b
     stage.make_prompts(cast.project, "a fox")
     made = ask(browser, cast, which="all", prompts=["x"], seed_policy="own", seeds="1, two", text="")
     assert made.status_code == 302
+
+
+def picture(width: int = 24, height: int = 16, colour: str = "red", name: str = "sky.png") -> SimpleUploadedFile:
+    """A file to upload."""
+    out = BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, "PNG")
+    return SimpleUploadedFile(name, out.getvalue(), "image/png")
+
+
+def test_images_start_from_an_uploaded_picture(cast: Cast, browser: Client) -> None:
+    stage.make_prompts(cast.project, "a fox")
+    ask(browser, cast, start="inpaint", start_file=picture(), start_mask=picture(colour="white"), strength=0.5)
+    claimed = stage.claim()
+    (prompt,) = claimed.prompts
+    assert prompt.conditioning
+    assert (prompt.conditioning.kind, claimed.settings.strength) == ("inpaint", 0.5)
+    ask(browser, cast, start="outpaint", start_file=picture(), left=8, control_scale=1)
+    (prompt,) = stage.claim().prompts
+    assert prompt.conditioning
+    assert prompt.conditioning.margins
+    assert prompt.conditioning.margins.left == 8
+
+
+def test_a_picture_outlives_a_mistake_elsewhere_on_the_form(cast: Cast, browser: Client) -> None:
+    stage.make_prompts(cast.project, "a fox")
+    refused = ask(browser, cast, start="image", start_file=picture(), steps=900)
+    assert refused.status_code == 400
+    kept = ConditioningImage.objects.get()
+    assert f'name="start_picture" value="{kept.pk}"' in refused.content.decode()
+    assert ask(browser, cast, start="image", start_picture=kept.pk, steps=9).status_code == 302
+    assert GenerationRequest.objects.get().conditioning == kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "words"),
+    [
+        ({"start": "image"}, "start_file", "Choose a picture."),
+        ({"start": "image", "start_picture": str(uuid4())}, "start_file", "is no conditioning image of this project"),
+        ({"start": "image", "start_file": b"<svg/>"}, "start_file", "is no PNG, JPEG or WebP picture"),
+        ({"start": "inpaint", "start_file": None}, "start_mask", "Inpainting needs a mask"),
+        ({"start": "outpaint", "start_file": None}, "left", "Outpainting needs a margin"),
+        ({"start": "image", "start_file": None, "strength": 2}, "strength", "less than or equal to 1"),
+        ({"start": "control", "start_file": None}, "models", "has no ControlNet"),
+    ],
+)
+def test_what_is_wrong_with_a_picture_is_told_at_its_field(
+    cast: Cast, browser: Client, fields: dict[str, Any], where: str, words: str
+) -> None:
+    stage.make_prompts(cast.project, "a fox")
+    if "start_file" in fields:
+        content = fields["start_file"]
+        fields = fields | {"start_file": SimpleUploadedFile("sky.png", content) if content else picture()}
+    refused = ask(browser, cast, **fields)
+    assert refused.status_code == 400
+    assert words in refused.content.decode().split(f'id="id_{where}_error">')[1].split("</p>")[0]
+    assert not GenerationRequest.objects.exists()
 
 
 def test_too_many_images_of_one_prompt_are_refused_at_the_number(

@@ -42,7 +42,7 @@ if (form) {
     for (const name of ["steps", "guidance_scale", "width", "height"]) {
       const own = new Set(models.map((model) => model.dataset[name] ?? ""));
       const [only] = own;
-      form.elements[name].placeholder = own.size === 1 && only ? only : "the model’s own";
+      form.elements[name].placeholder = own.size === 1 && only ? only : "model’s own";
     }
   };
 
