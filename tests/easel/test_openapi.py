@@ -11,7 +11,9 @@ import schemathesis
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.utils import timezone
 from easel.accounts.services import create_token
+from easel.prompts.conditioning import File, add_picture
 from easel.wsgi import application
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
@@ -21,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.cast import Cast, annotate, lease, make_items
+from tests.cast import Cast, annotate, draw, lease, make_items
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "reference" / "openapi.yaml"
@@ -59,11 +61,14 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
     """Real ids for each kind of address, so that what is sent gets past the access doors."""
     items = make_items(cast, 4)
     annotate(cast.project, cast.alice, 1)
+    added = add_picture(cast.project, "image", File("a.png", draw(5)), cast.alice, timezone.now())
     return {
+        "conditioning": str(added.picture.pk),
         "projects": str(cast.project.pk),
         "generations": str(items[0].request_id),
         "assignments": str(lease(cast.project, cast.alice).pk),
         "images": str(items[0].candidates.values_list("pk", flat=True)[0]),
+        "models": str(cast.model.pk),
         "templates": str(cast.project.template_version.template_id),
     }
 
