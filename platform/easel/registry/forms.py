@@ -17,9 +17,7 @@ class AddModelForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
     name = forms.CharField(max_length=90, required=False, help_text="Empty: the location's own name.")
-    licence = forms.CharField(
-        max_length=100, required=False, help_text="As Apache-2.0 or CreativeML-OpenRAIL-M. Exports repeat it."
-    )
+    licence = forms.CharField(max_length=100, required=False, help_text="As Apache-2.0 or CreativeML-OpenRAIL-M.")
     base = forms.ModelChoiceField(
         queryset=ModelVersion.objects.none(),
         required=False,
