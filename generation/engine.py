@@ -205,7 +205,7 @@ class Engine:
             batch = tasks[: loaded.batch.get((group.kind, size), self._batch)]
             try:
                 return batch, sample(planned, batch, after_step)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 if len(batch) == 1:
@@ -304,9 +304,11 @@ def _in_one(refused: Sequence[RenderError]) -> RenderError:
     return type(refused[0])("; ".join(reasons)[:2_000])
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell a full memory from other errors: on the CPU, torch says it in words only."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Tell a full memory from other errors: on the CPU, torch and its oneDNN say it in words only."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(error) for words in ("can't allocate memory", "could not create a primitive"))
 
 
 def _in_words(size: tuple[int | None, int | None]) -> str:

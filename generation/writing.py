@@ -48,6 +48,7 @@ class Writer:
         self._files = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="file")
         self._batches = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch")  # one: batches stay in order
         self._waiting: deque[Future[None]] = deque()
+        self._batches.submit(int).result()  # started now: once memory is short, a thread may never come to life
 
     def add(self, batch: list[tuple[Pixels, Finish]]) -> None:
         """Take a batch; waits while two others are being written. Raises what an earlier batch ran into."""

@@ -207,6 +207,7 @@ class SmallMemory(torch.nn.Module):
         self.unet = unet
         self.images = images
         self.batches: list[int] = []
+        self.error: Exception = torch.OutOfMemoryError("CUDA out of memory")
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -217,7 +218,7 @@ class SmallMemory(torch.nn.Module):
     def forward(self, sample: torch.Tensor, *arguments: Any, **options: Any) -> Any:
         self.batches.append(sample.shape[0] // 2)
         if self.batches[-1] > self.images:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return self.unet(sample, *arguments, **options)
 
 
@@ -239,6 +240,33 @@ def test_out_of_memory_halves_the_batch_and_completes(ask: Ask, render: Render) 
     small.batches.clear()
     assert render(request, engine) == images
     assert small.batches == [1] * 7  # it does not try again what did not fit
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        RuntimeError("could not create a primitive"),  # what oneDNN said when a process met its address limit
+        MemoryError(),
+    ],
+)
+def test_a_cpu_says_in_other_words_that_memory_ends(error: Exception, ask: Ask, render: Render) -> None:
+    engine = Engine(batch=4)
+    request = ask({"apple": range(4)}, steps=1)
+    small = _with_small_memory(engine, request.model, 2)
+    small.error = error
+    assert len(render(request, engine)) == 4
+    assert small.batches == [4, 2, 2]
+
+
+def test_another_error_is_not_taken_for_a_full_memory(ask: Ask, render: Render) -> None:
+    engine = Engine(batch=4)
+    request = ask({"apple": range(4)}, steps=1)
+    small = _with_small_memory(engine, request.model, 2)
+    small.error = RuntimeError("the driver fell over")
+    with pytest.raises(RuntimeError, match="fell over"):
+        render(request, engine)
+    assert small.batches == [4]
 
 
 def test_a_smaller_batch_is_learned_for_that_size_alone(ask: Ask, render: Render) -> None:
