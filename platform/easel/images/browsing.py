@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Model, OuterRef, Q, QuerySet
+from django.db.models import Count, F, Model, OuterRef, Q, QuerySet
+from django.db.models.functions import Mod
 from django.http import QueryDict
 
 from easel.common.paging import Page
@@ -199,11 +200,18 @@ def _uuids(texts: Sequence[str]) -> list[UUID]:
 
 
 def counterparts(candidate: Candidate) -> QuerySet[Candidate]:
-    """What the models of a request made of the same prompt and seed, this one included, oldest model first."""
+    """What is ranked together with an image of a comparison, itself included: each model's of the same prompt and seed.
+
+    By its place among the prompt's images, not by its seed: a service takes none.
+    """
+    request = candidate.request
+    groups = max(1, request.images_per_prompt // request.images_per_item)
     return (
-        Candidate.objects.filter(request=candidate.request_id, prompt=candidate.prompt_id, seed=candidate.seed)
+        Candidate.objects.filter(request=request, prompt=candidate.prompt_id)
+        .annotate(group=Mod(F("position"), groups))
+        .filter(group=candidate.position % groups)
         .select_related("prompt", "model")
-        .order_by("model", "position")
+        .order_by("position")
     )
 
 
@@ -245,22 +253,26 @@ def in_words(settings: Sequence[Setting]) -> str:
 
 def said_of(candidate: Candidate) -> dict[str, str]:
     """How an image was made, as people read it; an imported one knows less."""
-    manifest = candidate.manifest
+    manifest = candidate.manifest or {}
+    file = candidate.metadata.get("image") or {}  # what an imported file says: images.metadata.ImageMetadata
+    service = manifest.get("service") or {}  # generation.types.ServiceCall
     said = {
         "Prompt": candidate.prompt.text,
         "Negative prompt": manifest.get("negative") or candidate.prompt.negative,
         "Model": candidate.model.name,
-        "Seed": "" if candidate.seed is None else str(candidate.seed),
+        "Seed": file.get("seed") if candidate.seed is None else candidate.seed,
         "Size": f"{candidate.width} × {candidate.height} pixels",
-        "Steps": manifest.get("steps"),
-        "Guidance": manifest.get("guidance_scale"),
-        "Scheduler": manifest.get("scheduler"),
+        "Steps": manifest.get("steps") or file.get("steps"),
+        "Guidance": manifest.get("guidance_scale", file.get("guidance")),
+        "Scheduler": manifest.get("scheduler") or file.get("sampler"),
         "Adapters": ", ".join(f"{one['name']} at {one['scale']:g}" for one in manifest.get("adapters") or ()),
         "ControlNet": (manifest.get("controlnet") or {}).get("name"),
         "Starts from": _start(manifest.get("conditioning")),
         "Strength": manifest.get("strength"),
         "Control strength": manifest.get("control_scale"),
         "Cost": manifest.get("cost"),
+        "Service": " ".join(filter(None, (service.get("service"), service.get("model")))),
+        "Imported from": " ".join(filter(None, (file.get("generator"), candidate.metadata.get("file")))),
         "Made on": " ".join(filter(None, (manifest.get("device"), manifest.get("dtype")))),
         "Libraries": ", ".join(f"{name} {version}" for name, version in (manifest.get("versions") or {}).items()),
     }

@@ -393,6 +393,17 @@ def test_pages_cost_the_same_however_much_is_on_them(
     assert cost() <= few
 
 
+def test_an_imported_image_tells_what_its_file_said(cast: Cast, browser: Client) -> None:
+    stage.make_items(cast, 1)
+    said = {"generator": "ComfyUI", "seed": 2**70, "steps": 31, "guidance": 6.5, "sampler": "dpmpp_2m"}
+    Candidate.objects.update(manifest={}, seed=None, metadata={"file": "castle.png", "notes": [], "image": said})
+    page = browser.get(path_of(cast, "images/")).content.decode()
+    for value in ("no seed", str(2**70), "31", "6.5", "dpmpp_2m", "ComfyUI castle.png"):
+        assert value in page
+    assert "easel verify" not in page
+    assert "More like this" not in page
+
+
 @pytest.mark.parametrize(
     "rest", ["generations/", "generations/prompts/", "generations/previews/", "images/", "images/side-by-side/"]
 )
