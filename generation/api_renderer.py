@@ -55,7 +55,12 @@ class ApiRenderer:
         size = _size(request, service)
         failures: dict[UUID, RenderError] = {}
         silent: set[UUID] = set()
-        slots: list[Slot] = [(prompt, slot) for prompt in request.prompts for slot in prompt.slots]
+        slots: list[Slot] = []
+        for prompt in request.prompts:
+            if error := _beyond(prompt, service):
+                failures[prompt.id] = error
+            else:
+                slots += [(prompt, slot) for slot in prompt.slots]
         on_note(f"asking api:{service.name}")
         pool = ThreadPoolExecutor(service.settings.parallel, thread_name_prefix="api")
         try:
@@ -109,8 +114,6 @@ def _size(request: RenderRequest, service: ImageService) -> str:
         "a control scale": settings.control_scale is not None,
         "adapters": bool(request.model.adapters),
         "a ControlNet": request.model.controlnet is not None,
-        "negative prompts": any(prompt.negative for prompt in request.prompts),
-        "pictures to start from": any(prompt.conditioning for prompt in request.prompts),
     }
     if unknown := [name for name, given in extras.items() if given]:
         raise ServiceCannotError(
@@ -120,6 +123,15 @@ def _size(request: RenderRequest, service: ImageService) -> str:
     if (settings.width is None) != (settings.height is None):
         raise ServiceCannotError(f"api:{service.name} needs both width and height, or neither.")
     return f"{settings.width}x{settings.height}" if settings.width is not None else service.settings.size
+
+
+def _beyond(prompt: RenderPrompt, service: ImageService) -> ServiceCannotError | None:
+    """Return why a service cannot make what a prompt wants; the other prompts are made."""
+    if prompt.negative:
+        return ServiceCannotError(f"api:{service.name} takes no negative prompt. Ask a model that is rendered here.")
+    if prompt.conditioning is not None:
+        return ServiceCannotError(f"api:{service.name} starts from no picture. Ask a model that is rendered here.")
+    return None
 
 
 def _finish(

@@ -22,7 +22,7 @@ from generation import errors
 from generation.api_renderer import ApiRenderer
 from generation.services import ApiService
 from generation.storage import Storage
-from generation.types import ImageSlot, Lease, ModelReference, RenderedImage, RenderPrompt, RenderRequest
+from generation.types import Conditioning, ImageSlot, Lease, ModelReference, RenderedImage, RenderPrompt, RenderRequest
 from tests.generation import paint_service as service
 from tests.generation.conftest import id_of
 from tests.generation.paint_service import KEY, Painter, answer, error, painted, raw
@@ -80,7 +80,7 @@ def ask_service(painter: Painter, storage: Storage, caplog: pytest.LogCaptureFix
     assert KEY not in caplog.text
 
 
-def request_for(prompts: tuple[str, ...], storage: Storage, each: int = 1, **more: Any) -> RenderRequest:
+def request_for(texts: tuple[str, ...], storage: Storage, each: int = 1, **more: Any) -> RenderRequest:
     """A request for the model `api:painter`."""
     model = ModelReference(id=id_of("painter"), name="Painter", location="api:painter")
     rendered = tuple(
@@ -89,7 +89,7 @@ def request_for(prompts: tuple[str, ...], storage: Storage, each: int = 1, **mor
             text=text,
             slots=tuple(ImageSlot(position=position, seed=7) for position in range(each)),
         )
-        for text in prompts
+        for text in texts
     )
     fields = {"lane": "batch", "model": model, "prompts": rendered, "storage_url": storage.url, **more}
     return RenderRequest.model_validate({"lease": Lease(job=id_of("j"), token=id_of("t"), attempt=1), **fields})
@@ -389,6 +389,23 @@ def test_what_a_service_cannot_do_is_refused_and_not_left_out(
     assert (refusal.code, refusal.retryable) == ("service_cannot", False)
     assert message in str(refusal)
     assert ask_service.painter.calls == []
+
+
+def test_a_prompt_that_a_service_cannot_take_costs_no_other(ask_service: Asking) -> None:
+    asked = request_for(("a fox", "a hen", "an owl"), ask_service.storage)
+    fox, hen, owl = asked.prompts
+    start = Conditioning(kind="image", image=f"{'a' * 2}/{'a' * 64}.png")
+    prompts = (
+        fox.model_copy(update={"negative": "blurry"}),
+        hen,
+        owl.model_copy(update={"conditioning": start}),
+    )
+    refusal = ask_service.refusal("a fox", "a hen", "an owl", request={"prompts": prompts})
+    assert (refusal.code, refusal.retryable) == ("service_cannot", False)
+    assert "2 of 3 prompts failed" in str(refusal)
+    assert "“a fox”: api:painter takes no negative prompt" in str(refusal)
+    assert "“an owl”: api:painter starts from no picture" in str(refusal)
+    assert [len(images) for images in ask_service.found(("a fox", "a hen", "an owl")).values()] == [0, 1, 0]
 
 
 def test_a_service_that_this_worker_does_not_know_may_be_known_to_another(storage: Storage) -> None:

@@ -170,7 +170,13 @@ def _what_they_start_from(
         message = "control_scale says how much a ControlNet's picture counts, and no prompt has one. Leave it out."
         raise InvalidInput(message, fields={"settings": [message]})
     for model in models:
-        if "control" in kinds and model.reference().controlnet is None:
+        controlled = model.reference().controlnet is not None
+        if controlled and any(prompt.pk not in starts or starts[prompt.pk].kind != "control" for prompt in prompts):
+            message = (
+                f"{model.name} is a ControlNet: every prompt needs a control picture. Give one, or choose its base."
+            )
+            raise InvalidInput(message, fields={"model": [message]})
+        if "control" in kinds and not controlled:
             message = f"{model.name} has no ControlNet, which a control picture needs. Choose a model with one."
             raise InvalidInput(message, fields={"model": [message]})
     return starts

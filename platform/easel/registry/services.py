@@ -142,8 +142,8 @@ def _without_promise(note: str) -> str:
 def _look_into(model: inspection.Inspected, hash_up_to: int | None) -> _Found:
     notes = []
     if model.also_in:
-        others = ", ".join(str(path) for path in model.also_in)
-        notes.append(f"There is another of this name in {others}; the one in {model.path} comes first and is used.")
+        count = len(model.also_in) + 1  # no paths: everybody who is signed in reads notes
+        notes.append(f"{count} model folders hold one of this name; the first that EASEL_MODEL_PATH names is used.")
     if hash_up_to is not None and model.size > hash_up_to:
         notes.append(
             f"{_PROMISE}{model.size / 2**30:.1f} GB are too much to hash on a page. The first worker that renders with "

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from generation.types import RenderedImages
 from tests import cast as stage
 from tests.cast import API, Cast
+from tests.easel.registry.folders import safetensors
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def models(cast: Cast, model_folders: Path) -> list[ModelVersion]:
     others = []
     for number, name in enumerate(("Sketcher", "Etcher")):
         folder = stage.make_model_folder(model_folders / name.lower())
-        (folder / "unet" / "model.safetensors").write_bytes(b"\2" + bytes(7) + b"{}" + bytes(number))
+        (folder / "unet" / "model.safetensors").write_bytes(safetensors(b"{" + b" " * number + b"}"))
         others.append(register_folder(name, name.lower(), "", timezone.now()))
     return [cast.model, *others]
 

@@ -94,7 +94,7 @@ def test_of_two_folders_of_one_name_the_first_counts_and_the_other_is_mentioned(
     monkeypatch.setenv(MODEL_PATH_VARIABLE, f"{model_folders}{os.pathsep}{tmp_path / 'more'}")
     model = register_folder("Painter", "painter", "", timezone.now())
     assert model.sha256 == weights_hash(model_folders / "painter") != weights_hash(other)
-    assert str(other) in model.note
+    assert model.note == ("2 model folders hold one of this name; the first that EASEL_MODEL_PATH names is used.")
 
 
 @pytest.mark.django_db
@@ -233,3 +233,13 @@ def test_an_image_of_a_service_is_not_asked_for_again(cast: Cast) -> None:
     assert [(one.text, [slot.position for slot in one.slots]) for one in again.prompts] == [("a hen", [1])]
     record_images(stage.render(again), timezone.now())
     assert GenerationRequest.objects.with_progress().get().state == "done"
+
+
+@pytest.mark.django_db
+def test_a_controlnet_without_a_control_picture_is_refused_not_left_out(cast: Cast, model_folders: Path) -> None:
+    make_controlnet_folder(model_folders / "edges")
+    edges = add_model(NewModel("folder:edges", base=cast.model), None, timezone.now())
+    prompts = stage.make_prompts(cast.project, "a fox")
+    with pytest.raises(InvalidInput, match="edges is a ControlNet: every prompt needs a control picture"):
+        request_images(cast.project, edges, prompts, cast.alice, timezone.now(), images_per_prompt=1)
+    assert not GenerationRequest.objects.exists()
