@@ -134,6 +134,7 @@ class CandidateSerializer(serializers.ModelSerializer[Candidate]):
 
     url = serializers.SerializerMethodField(help_text="Where its image is.")
     settings = serializers.DictField(source="manifest", help_text="All that is needed to render it again.")
+    metadata = serializers.DictField(help_text="What an imported file said about itself.")
 
     class Meta:
         model = Candidate
@@ -148,6 +149,7 @@ class CandidateSerializer(serializers.ModelSerializer[Candidate]):
             "sha256",
             "url",
             "settings",
+            "metadata",
             "created_at",
         ]
 

@@ -61,6 +61,7 @@ def test_files_become_candidates_with_their_making_and_the_same_pixels(cast: Cas
         assert ours.convert("RGB").tobytes() == theirs.convert("RGB").tobytes()
     listed = alice.get(f"{API}/generations/{request.pk}/candidates/").json()["results"]
     assert [one["id"] for one in listed] == [str(candidate.pk)]
+    assert listed[0]["metadata"]["image"]["generator"] == "A1111"
     assert alice.get(f"/images/{candidate.pk}/").status_code == 200
 
 

@@ -124,6 +124,14 @@ def test_what_is_no_sound_picture_is_refused_in_one_line(content: bytes, says: s
     assert peak < 8 * 2**20  # nothing was unpacked
 
 
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP"])
+def test_a_wrong_ending_does_not_matter(format_: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(file, format_)
+    for name in ("a.png", "a.gif", "a.exe", "a"):
+        assert open_picture(name, file.getvalue()).format == format_
+
+
 def test_animations_are_refused_and_a_phones_second_picture_is_left_out() -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
     for format_ in ("PNG", "WEBP"):
