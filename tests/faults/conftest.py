@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 from easel.embedded.commands import WEB_WORKER
+from easel.env import REPOSITORY
+from easel.registry.models import ModelVersion
+from easel.registry.services import register_folder
 from pytest_django import Settings
 
 from generation.storage import MODEL_PATH_VARIABLE
 from tests.cast import Cast
-from tests.faults.processes import running
+from tests.faults.processes import Nursery, nursery, running
 
 
 @pytest.fixture
@@ -48,3 +53,33 @@ def platform_worker(environment: dict[str, str], tmp_path: Path) -> Iterator[Non
     """The platform's own Celery worker."""
     with running(WEB_WORKER, environment, tmp_path / "web.log"):
         yield
+
+
+@pytest.fixture(scope="session")
+def kept_nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """One nursery for all tests: it loads torch once. Two images a batch, so a chunk of four has two records."""
+    secret = {"DATABASE_URL", "EASEL_SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
+    environment = {name: value for name, value in os.environ.items() if name not in secret} | {
+        "BROKER_URL": django_settings.CELERY_BROKER_URL,
+        "EASEL_HEARTBEAT_SECONDS": "0.5",
+        "EASEL_RENDER_BATCH": "2",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "1",  # else each thread reserves 64 MB, and R10 limits what may be reserved
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
+    }
+    with nursery(environment, tmp_path_factory.mktemp("nursery") / "render.log") as found:
+        yield found
+
+
+@pytest.fixture
+def renderers(kept_nursery: Nursery, model_folders: Path) -> Iterator[Nursery]:
+    """Starts renderers that know this test's models, and kills them after it."""
+    yield kept_nursery
+    kept_nursery.stop_all()
+
+
+@pytest.fixture
+def tiny(committed_cast: Cast, environment: dict[str, str]) -> ModelVersion:
+    """The registered tiny model."""
+    return register_folder("Tiny", "tiny", "", committed_cast.project.created_at)

@@ -1,6 +1,6 @@
 """`python -m tests.faults.nursery`: forks renderers that have torch loaded already.
 
-Each line of the input starts one: JSON with its failpoint and its model folders; its process id is the answer. They are
+Each line of the input starts one: JSON with failpoint, model folders and batch; its process id is the answer. They are
 the real worker, started with the arguments that `./run up` gives it. The end of the input kills them all.
 """
 
@@ -33,6 +33,7 @@ def main() -> None:
             wanted = json.loads(line)
             failpoints.chosen = wanted["failpoint"]
             os.environ[MODEL_PATH_VARIABLE] = wanted["models"]
+            worker.environment = worker.environment.model_copy(update={"render_batch": wanted["batch"]})
             worker.app.worker_main(ARGUMENTS)
             os._exit(0)
         children.append(pid)

@@ -112,11 +112,11 @@ class Nursery:
         self.log = log
         self._alive: list[int] = []
 
-    def renderer(self, failpoint: str = "") -> int:
+    def renderer(self, failpoint: str = "", batch: int = 2) -> int:
         """Start a renderer that dies at a failpoint; return its process id."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        wanted = {"failpoint": failpoint, "models": os.environ[MODEL_PATH_VARIABLE]}
+        wanted = {"failpoint": failpoint, "models": os.environ[MODEL_PATH_VARIABLE], "batch": batch}
         self._process.stdin.write(f"{json.dumps(wanted)}\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,12 +19,10 @@ from typing import get_args
 from uuid import UUID
 
 import pytest
-from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
 from easel.common.models import Job
 from easel.embedded.commands import beat
-from easel.env import REPOSITORY
 from easel.images.models import Candidate
 from easel.registry.models import ModelVersion
 from easel.registry.services import register_folder
@@ -37,7 +36,6 @@ from tests.faults.processes import (
     ask,
     files,
     is_alive,
-    nursery,
     pictures,
     run_out_the_leases,
     running,
@@ -53,35 +51,6 @@ pytestmark = [
 ]
 LONG = bool(os.environ.get("EASEL_LONG_FAULTS"))
 PLACES: tuple[str, ...] = get_args(Place)
-
-
-@pytest.fixture(scope="module")
-def kept_nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """One nursery for all tests here: two images a batch, so a chunk of four has two records."""
-    secret = {"DATABASE_URL", "EASEL_SECRET_KEY", "DJANGO_SETTINGS_MODULE"}
-    environment = {name: value for name, value in os.environ.items() if name not in secret} | {
-        "BROKER_URL": settings.CELERY_BROKER_URL,
-        "EASEL_HEARTBEAT_SECONDS": "0.5",
-        "EASEL_RENDER_BATCH": "2",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
-    }
-    with nursery(environment, tmp_path_factory.mktemp("nursery") / "render.log") as found:
-        yield found
-
-
-@pytest.fixture
-def renderers(kept_nursery: Nursery, model_folders: Path) -> Iterator[Nursery]:
-    """Starts renderers that know this test's models, and kills them after it."""
-    yield kept_nursery
-    kept_nursery.stop_all()
-
-
-@pytest.fixture
-def tiny(committed_cast: Cast, environment: dict[str, str]) -> ModelVersion:
-    """The registered tiny model."""
-    return register_folder("Tiny", "tiny", "", committed_cast.project.created_at)
 
 
 def stop(pid: int) -> None:
@@ -245,3 +214,33 @@ def test_r12_a_full_disk_shows_no_partial_file_and_the_job_goes_on_once_there_is
         assert len(files(request)) == 16
         assert not list(storage_folder.rglob(".writing-*"))
         assert set(Job.objects.values_list("failures", flat=True)) == {0}
+
+
+def test_r10_full_memory_halves_the_batch_and_what_never_fits_is_dead_with_a_reason_and_the_others_finish(
+    committed_cast: Cast, tiny: ModelVersion, renderers: Nursery, settings: Settings
+) -> None:
+    cast, client = committed_cast, client_of(committed_cast.alice)
+    settings.CHUNK_IMAGES = 8
+    make_prompts(cast.project, "cat")
+    warm = ask(cast, client, images_per_prompt=1, seeds=[1])
+    pid = renderers.renderer(batch=8)
+    wait_for(sweeping(lambda: state(warm) == "done"), "a warm pipeline", renderers.log)
+    status = Path(f"/proc/{pid}/status").read_text()
+    size = int(re.search(r"VmSize:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+    # Of this model, eight images of 256 x 256 pixels take about 230 MB, two about 60.
+    resource.prlimit(pid, resource.RLIMIT_AS, (size + 110 * 2**20, resource.RLIM_INFINITY))
+
+    larger = {"width": 256, "height": 256, "steps": 1}
+    huge = {"width": 2048, "height": 2048, "steps": 1}
+    fits = ask(cast, client, settings=larger, images_per_prompt=8, seeds=list(range(8)))
+    never = ask(cast, client, settings=huge, images_per_prompt=1, seeds=[1])
+    behind = ask(cast, client)
+    over = sweeping(lambda: (state(fits), state(never), state(behind)) == ("done", "failed", "done"))
+    wait_for(over, "all three requests", renderers.log)
+    assert is_alive(pid)  # it was one process all along
+    assert "out of memory with 8 images at a time; going on with 4" in renderers.log.read_text()
+    assert len(files(fits)) == 8
+    dead = Job.objects.get(chunk__request__pk=never)
+    assert (dead.error_code, dead.failures) == ("out_of_memory", 1)
+    assert "2048 x 2048 pixels" in dead.error
+    assert "\n" not in dead.error
