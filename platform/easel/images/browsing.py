@@ -133,9 +133,13 @@ def by_model(project: Project, wanted: Wanted) -> list[Shelf]:
     ]
 
 
-def requests_of(project: Project, limit: int = 50) -> list[GenerationRequest]:
-    """The newest requests, by which a gallery can be narrowed."""
-    return list(GenerationRequest.objects.filter(project=project).select_related("model").order_by("-id")[:limit])
+def requests_of(project: Project, chosen: UUID | None, limit: int = 50) -> list[GenerationRequest]:
+    """The newest requests and the chosen one, to narrow a gallery by; `others` counts what each is compared with."""
+    asked = GenerationRequest.objects.filter(project=project).select_related("model").annotate(others=Count("compared"))
+    newest = list(asked.order_by("-id")[:limit])
+    if chosen and all(one.pk != chosen for one in newest):
+        newest += asked.filter(pk=chosen)
+    return newest
 
 
 def newest_of(requests: Sequence[GenerationRequest]) -> dict[UUID, list[Candidate]]:

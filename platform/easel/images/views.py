@@ -194,7 +194,7 @@ def gallery(request: HttpRequest, pk: UUID) -> HttpResponse:
         "counted": browsing.COUNTED,
         "everything": wanted.but(model=None).query,
         "models": browsing.by_model(project, wanted),
-        "requests": browsing.requests_of(project),
+        "requests": browsing.requests_of(project, wanted.request),
         "problems": dict(wanted.problems),
         "most": browsing.SIDE_BY_SIDE,
     }
