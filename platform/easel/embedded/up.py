@@ -152,7 +152,9 @@ def _children(port: int) -> list[Child]:
 
 
 def _platform_environment() -> dict[str, str]:
-    return {**os.environ, "EASEL_HOME": str(environment.home), "PYTHONUNBUFFERED": "1"}
+    """The platform gets what its operator set, but no key of an image service: those are the worker's alone."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EASEL_API_")}
+    return {**kept, "EASEL_HOME": str(environment.home), "PYTHONUNBUFFERED": "1"}
 
 
 def _worker_environment(found: Environment) -> dict[str, str]:
