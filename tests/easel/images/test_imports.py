@@ -163,7 +163,7 @@ def test_every_shared_file_is_imported_or_refused_in_one_line(cast: Cast, alice:
 
 def test_too_many_files_and_none_are_refused(cast: Cast, alice: APIClient) -> None:
     tiny = picture()
-    answer = send(alice, cast, *((f"{n}.png", tiny) for n in range(101)))
+    answer = send(alice, cast, *((f"{n}.png", tiny) for n in range(51)))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     answer = send(alice, cast)
     assert (answer.status_code, list(answer.json()["fields"])) == (400, ["files"])
