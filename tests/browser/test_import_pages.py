@@ -72,7 +72,9 @@ def test_images_are_imported_and_ranked(
     page.get_by_role("heading", name="Check the import").wait_for()
     page.get_by_text("does not say its prompt").wait_for()
     assert page.locator(".import-images tbody tr").count() == 5
-    assert page.locator(".import-images img").evaluate_all("all => all.every(one => one.complete)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.import-images img')].every((image) => image.complete && image.naturalWidth)"
+    )
     picture("preview")
     page.get_by_role("button", name="Import 5 images").click()
     page.get_by_text("5 images are imported.").wait_for()
