@@ -30,9 +30,10 @@ class WeightsReference(Contract):
 
     id: UUID
     name: str
-    location: Annotated[str, StringConstraints(pattern=r"^(folder|hub|api):[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    location: Annotated[str, StringConstraints(pattern=r"^(folder|hub|api|storage):[A-Za-z0-9][A-Za-z0-9._/-]*$")]
     """`folder:NAME` is looked up in the worker's model folders, `hub:OWNER/NAME` in its hub cache, `api:NAME` among
-    the services that its environment names (there are no weights then)."""
+    the services that its environment names (there are no weights then). `storage:KEY` is an adapter that a fine-tune
+    made: one safetensors file in the storage that images are in."""
     sha256: Sha256 | None = None
     """Hash over the weights (see `generation.storage.weights_hash`); the worker refuses other weights."""
 

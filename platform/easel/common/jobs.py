@@ -20,7 +20,7 @@ from generation.types import Failure, Lease, Progress
 
 logger = logging.getLogger(__name__)
 
-RING = "generation.ring"
+BELLS = {"live": "generation.ring", "batch": "generation.ring", "train": "finetune.ring"}
 # Failures that say nothing about the job itself: it waits and is tried again, without using up an attempt.
 NO_FAULT_OF_THE_JOB = frozenset({"storage_full", "worker_stopping"})
 
@@ -36,7 +36,7 @@ class StaleLease(Conflict):
 
 def ring(lane: str) -> None:
     """Tell the workers of a lane, once the transaction is committed, that there is something to do."""
-    send_on_commit(RING, queue=lane)
+    send_on_commit(BELLS[lane], queue=lane)
 
 
 def next_turn(kind: str, lane: str, at: datetime) -> int:
@@ -193,4 +193,4 @@ def sweep(at: datetime) -> None:
             if job is not None:
                 _give_back(job, "worker_lost", f"The worker {job.worker} fell silent.", at, retryable=True)
     for lane in Job.objects.waiting(at).values_list("lane", flat=True).distinct():
-        send(RING, queue=lane)
+        send(BELLS[lane], queue=lane)

@@ -44,10 +44,14 @@ class Job(models.Model):
         PAUSED = "paused"
 
     class Lane(models.TextChoices):
-        """Live work has a person waiting for it and goes first. The order here is the order of the lanes."""
+        """Live work has a person waiting for it and goes first. The order here is the order of the lanes.
+
+        Fine-tunes and scores have workers of their own.
+        """
 
         LIVE = "live"
         BATCH = "batch"
+        TRAIN = "train"
 
     MOVES: ClassVar[Moves] = {
         State.RUNNING: frozenset({State.QUEUED}),

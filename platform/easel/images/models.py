@@ -63,6 +63,7 @@ class GenerationRequest(models.Model):
         RENDER = "render"
         IMPORT = "import"
         PREVIEW = "preview"  # one image in the live lane, to try settings: it never becomes an item
+        EVALUATION = "evaluation"  # model versions side by side: its items are ranked, and never trained on
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_requests")

@@ -13,6 +13,7 @@ from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, Act, Role
 from easel.common.ids import uuid7
 from easel.forms.models import TemplateVersion
+from easel.registry.models import ModelVersion
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -61,6 +62,14 @@ class Project(models.Model):
     guidelines = models.TextField(default="", blank=True, max_length=20_000, help_text="Markdown; annotators read it.")
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="+")
     overlap = models.PositiveSmallIntegerField(default=1, help_text="How many annotators rank each item.")
+    generator = models.ForeignKey(
+        ModelVersion,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text="The model that makes the next round's images; an evaluation promotes one.",
+    )
     created_at = models.DateTimeField()
 
     role: str

@@ -106,6 +106,9 @@ class Prompt(models.Model):
     negative = models.TextField(default="", blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     conditioning = models.ForeignKey(ConditioningImage, on_delete=models.PROTECT, related_name="prompts", null=True)
+    held_out = models.BooleanField(
+        default=False, db_default=False, help_text="Kept for evaluations: nothing is ever trained on it."
+    )
     digest = models.CharField(max_length=64, editable=False, help_text="sha256 of text, negative and conditioning.")
     created_at = models.DateTimeField()
 

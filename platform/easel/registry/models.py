@@ -33,7 +33,8 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
 
     def renderable(self) -> ModelVersionQuerySet:
         """Those that images can be asked of, newest first. A ControlNet among them needs a control picture."""
-        return self.exclude(kind=ModelVersion.Kind.IMPORTED).select_related("base").order_by("-created_at")
+        silent = [ModelVersion.Kind.IMPORTED, ModelVersion.Kind.REWARD]
+        return self.exclude(kind__in=silent).select_related("base").order_by("-created_at")
 
     def bases(self) -> ModelVersionQuerySet:
         """Those that something can lie on, or be made from, by name."""
@@ -70,6 +71,7 @@ class ModelVersion(models.Model):
         ADAPTER = "adapter", "LoRA adapter"
         CONTROLNET = "controlnet", "ControlNet"
         API = "api", "API service"
+        REWARD = "reward", "Reward model"  # scores images, and makes none
         IMPORTED = (
             "imported",
             "Imported",
@@ -87,7 +89,7 @@ class ModelVersion(models.Model):
         help_text="What it was made from.",
     )
     family = models.CharField(max_length=100, help_text="The diffusers pipeline class, as StableDiffusionPipeline.")
-    location = models.CharField(max_length=200, help_text="folder:NAME, hub:OWNER/NAME or api:NAME")
+    location = models.CharField(max_length=200, help_text="folder:NAME, hub:OWNER/NAME, api:NAME or storage:KEY")
     sha256 = models.CharField(
         max_length=64,
         default="",
@@ -143,6 +145,8 @@ class ModelVersion(models.Model):
         """
         if self.kind == self.Kind.IMPORTED:
             raise NotRenderable(f"{self.name} is known from imported images only; nothing can be rendered with it.")
+        if self.kind == self.Kind.REWARD:
+            raise NotRenderable(f"{self.name} scores images; nothing can be rendered with it.")
         pipeline, *layers = self.layers()
         controlnets = [layer for layer in layers if layer.kind == self.Kind.CONTROLNET]
         return ModelReference(

@@ -12,7 +12,7 @@ from django.utils import timezone
 from easel.common import jobs
 from easel.common.broker import app
 from easel.common.errors import IllegalTransition
-from easel.common.jobs import RING, StaleLease
+from easel.common.jobs import BELLS, StaleLease
 from easel.common.models import Job
 from easel.images.services import claim_render
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
@@ -64,7 +64,7 @@ class Bells:
                     message = queue.get(block=False)
                 except queue.Empty:
                     break
-                assert message.headers["task"] == RING
+                assert message.headers["task"] == BELLS[lane]
                 message.ack()
                 count += 1
             queue.close()
