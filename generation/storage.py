@@ -23,7 +23,7 @@ MODEL_PATH_VARIABLE = "EASEL_MODEL_PATH"
 PIPELINE_FILE = "model_index.json"
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # as diffusers' save_lora_weights names it
 CONTROLNET_FILE = "config.json"
-_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,5}")
+_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{2,11}")  # the longest suffix is safetensors
 
 
 class StorageError(Exception):

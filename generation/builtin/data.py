@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import resvg_py
 from PIL import Image
 
 Floats = npt.NDArray[np.float32]
@@ -405,6 +404,8 @@ def _webp(tar: tarfile.TarFile, emoji: str) -> Image.Image:
 
 
 def _svg(icons: dict[str, Any], names: dict[str, str], emoji: str) -> Image.Image:
+    import resvg_py  # only training rasterises; whoever scores pictures needs the words of this module alone
+
     name = next(names[code] for code in (_code(emoji, True), _code(emoji, False)) if code in names)
     name = icons.get("aliases", {}).get(name, {}).get("parent", name)
     icon = icons["icons"][name]
