@@ -19,13 +19,25 @@ from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
 
+def audiences_of(annotator: User, *, sent: bool = False) -> list[str]:
+    """What an annotator may be given: items for everybody, and for a person those for people.
+
+    What is for simulated annotators is had only by those that a simulation sends to it.
+    """
+    if sent:
+        return [GenerationRequest.Audience.SIMULATED]
+    if annotator.kind == User.Kind.SIMULATED:
+        return [GenerationRequest.Audience.ALL]
+    return [GenerationRequest.Audience.ALL, GenerationRequest.Audience.PEOPLE]
+
+
 class ItemQuerySet(models.QuerySet["Item"]):
     """Reads of items."""
 
     def left_for(self, annotator: User, project: Project) -> ItemQuerySet:
         """Items that this annotator could still be given."""
         mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(state=Assignment.State.OPEN)
-        return self.filter(~Exists(mine), project=project, state=Item.State.READY)
+        return self.filter(~Exists(mine), project=project, state=Item.State.READY, audience__in=audiences_of(annotator))
 
 
 class Item(models.Model):
@@ -48,6 +60,17 @@ class Item(models.Model):
     candidates = models.ManyToManyField(Candidate, related_name="items")
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     priority = models.SmallIntegerField(default=0)
+    audience = models.CharField(
+        max_length=10,
+        choices=GenerationRequest.Audience.choices,
+        default=GenerationRequest.Audience.ALL,
+        db_default="",
+        blank=True,
+        help_text="Who ranks it, as its request says.",
+    )
+    overlap = models.PositiveSmallIntegerField(
+        null=True, help_text="How many annotators rank it; null: as many as the project says."
+    )
     created_at = models.DateTimeField()
 
     prompt_text: str
@@ -64,6 +87,11 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return f"item {self.id}"
+
+    @property
+    def needs(self) -> int:
+        """How many annotators it needs."""
+        return self.overlap or self.project.overlap
 
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
@@ -118,6 +146,7 @@ class Assignment(models.Model):
     project_id: UUID
     template_version_id: UUID
     overlap: int
+    item_overlap: int | None
     role: str
     """Of its item, its project and the asking user's membership, where the row came through an access door."""
     shown: list[Candidate]

@@ -11,23 +11,26 @@ from datetime import datetime
 from uuid import UUID
 
 from easel.accounts.models import User
-from easel.annotation.models import Assignment, Item
+from easel.annotation.models import Assignment, Item, audiences_of
 from easel.images.models import Candidate
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
 _BEGUN = """
     SELECT begun.* FROM annotation_assignment AS begun JOIN annotation_item AS item ON item.id = begun.item_id
-    WHERE begun.annotator_id = %s AND begun.state = 'open' AND item.project_id = %s AND item.state = 'ready'
+    WHERE begun.annotator_id = %(annotator)s AND begun.state = 'open'
+    AND item.project_id = %(project)s AND item.state = 'ready' AND item.audience = ANY (%(audiences)s)
+    AND (%(request)s::uuid IS NULL OR item.request_id = %(request)s)
     ORDER BY begun.id
 """
 # Items that still need somebody and that this annotator never had.
 _WANTED = """
-    item.project_id = %(project)s AND item.state = 'ready'
+    item.project_id = %(project)s AND item.state = 'ready' AND item.audience = ANY (%(audiences)s)
+    AND (%(request)s::uuid IS NULL OR item.request_id = %(request)s)
     AND NOT EXISTS (
         SELECT FROM annotation_assignment AS mine WHERE mine.item_id = item.id AND mine.annotator_id = %(annotator)s
     )
-    AND %(overlap)s > (
+    AND coalesce(item.overlap, %(overlap)s) > (
         SELECT count(*) FROM annotation_assignment AS taken WHERE taken.item_id = item.id
         AND (taken.state = 'submitted' OR (taken.state = 'open' AND taken.expires_at > %(at)s))
     )
@@ -48,13 +51,15 @@ _CANDIDATES = f"""
 """  # noqa: S608 -- made of our own texts only
 
 
-def begun(project: Project, annotator: User) -> list[Assignment]:
+def begun(project: Project, annotator: User, request: UUID | None = None) -> list[Assignment]:
     """What an annotator has begun and could finish, live leases and lapsed ones, oldest first."""
-    return list(Assignment.objects.raw(_BEGUN, [annotator.pk, project.pk]))
+    audiences = audiences_of(annotator, sent=request is not None)
+    wanted = {"project": project.pk, "annotator": annotator.pk, "audiences": audiences, "request": request}
+    return list(Assignment.objects.raw(_BEGUN, wanted))
 
 
 def next_item(
-    project: Project, annotator: User, at: datetime, gone: Collection[UUID]
+    project: Project, annotator: User, at: datetime, gone: Collection[UUID], request: UUID | None = None
 ) -> tuple[Item, list[Candidate]] | None:
     """Lock the next item that is not among `gone`, and return it with its candidates; None when nothing is left.
 
@@ -62,7 +67,14 @@ def next_item(
     read under it, and only where the item is still to be had: the search looked before, and what it found may be gone.
     Then there are no candidates.
     """
-    wanted = {"project": project.pk, "overlap": project.overlap, "annotator": annotator.pk, "at": at}
+    wanted = {
+        "project": project.pk,
+        "overlap": project.overlap,
+        "annotator": annotator.pk,
+        "at": at,
+        "audiences": audiences_of(annotator, sent=request is not None),
+        "request": request,
+    }
     found = list(Item.objects.raw(_SEARCH, {**wanted, "gone": list(gone)}))
     if not found:
         return None

@@ -83,6 +83,9 @@ def _gather_request(pk: UUID, at: datetime) -> int:
             group=group,
             request=request,
             template_version_id=request.project.template_version_id,
+            priority=request.kind == GenerationRequest.Kind.EVALUATION,  # somebody waits for its verdict
+            audience=request.audience,
+            overlap=request.overlap,
             created_at=at,
         )
         made.append(item)
@@ -98,13 +101,17 @@ def _gather_request(pk: UUID, at: datetime) -> int:
 
 
 @transaction.atomic(savepoint=False)
-def lease_next(project: Project, annotator: User, at: datetime, holding: Collection[UUID] = ()) -> Assignment | None:
+def lease_next(
+    project: Project, annotator: User, at: datetime, holding: Collection[UUID] = (), request: UUID | None = None
+) -> Assignment | None:
     """Return what the annotator should rank next, or None when there is nothing.
+
+    With `request`, a simulated annotator is sent to the items of that request, which are for simulated ones only.
 
     An open lease that the page does not hold already (`holding`) is resumed before a new item is leased, so that a
     reload or a second tab comes back to the same item, with its draft.
     """
-    own = [one for one in begun(project, annotator) if one.pk not in holding]
+    own = [one for one in begun(project, annotator, request) if one.pk not in holding]
     for assignment in own:
         if assignment.expires_at > at:
             return assignment
@@ -114,17 +121,17 @@ def lease_next(project: Project, annotator: User, at: datetime, holding: Collect
         if _renew(assignment.pk, at, skip_locked=True):
             assignment.refresh_from_db(fields=["expires_at"])
             return assignment
-    return _lease_new(project, annotator, at)
+    return _lease_new(project, annotator, at, request)
 
 
-def _lease_new(project: Project, annotator: User, at: datetime) -> Assignment | None:
+def _lease_new(project: Project, annotator: User, at: datetime, request: UUID | None) -> Assignment | None:
     """Lease an item that the annotator never had.
 
     How many take part is seen under the item's lock: of two who ask at the same moment each gets another item.
     """
     gone: list[UUID] = []
     while True:
-        found = next_item(project, annotator, at, gone)
+        found = next_item(project, annotator, at, gone, request)
         if found is None:
             return None
         item, candidates = found
@@ -148,7 +155,7 @@ def _still_needed(assignment: Assignment, at: datetime) -> bool:
     if assignment.state == Assignment.State.OPEN and assignment.expires_at > at:
         return True
     others = Assignment.objects.taking_part(at).filter(item=assignment.item).exclude(pk=assignment.pk)
-    return others.count() < assignment.item.project.overlap
+    return others.count() < assignment.item.needs
 
 
 @transaction.atomic(savepoint=False)
@@ -208,8 +215,7 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
 
 def _has_enough(item: Item) -> bool:
     """Tell whether a locked item, with one submission or more, has all that it needs."""
-    overlap = item.project.overlap
-    return overlap == 1 or Assignment.objects.submitted(item).count() >= overlap
+    return item.needs == 1 or Assignment.objects.submitted(item).count() >= item.needs
 
 
 def skip(assignment: Assignment, reason: str) -> None:

@@ -65,6 +65,13 @@ class GenerationRequest(models.Model):
         PREVIEW = "preview"  # one image in the live lane, to try settings: it never becomes an item
         EVALUATION = "evaluation"  # model versions side by side: its items are ranked, and never trained on
 
+    class Audience(models.TextChoices):
+        """Who ranks its images: all that rank in the project, people only, or simulated annotators that are sent."""
+
+        ALL = ""
+        PEOPLE = "people"
+        SIMULATED = "simulated"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_requests")
     model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
@@ -85,6 +92,12 @@ class GenerationRequest(models.Model):
     )
     images_per_prompt = models.PositiveSmallIntegerField()
     images_total = models.PositiveIntegerField()
+    audience = models.CharField(
+        max_length=10, choices=Audience.choices, default=Audience.ALL, db_default="", blank=True
+    )
+    overlap = models.PositiveSmallIntegerField(
+        null=True, help_text="How many annotators rank each of its items; null: as many as the project says."
+    )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True)

@@ -54,12 +54,14 @@ def request_images(
     kind: str = GenerationRequest.Kind.RENDER,
     compared: Sequence[ModelVersion] = (),
     conditioning: ConditioningImage | None = None,
+    audience: str = GenerationRequest.Audience.ALL,
+    overlap: int | None = None,
 ) -> GenerationRequest:
     """Record a request and its jobs; the workers hear of it once it is committed.
 
     With `seeds`, every prompt's images use these; without, each image has a seed of its own. With `compared`, each of
     these models makes the same images as `model`: `images_per_prompt` of each, from the same seeds. Prompts without a
-    picture of their own start from `conditioning`.
+    picture of their own start from `conditioning`. `audience` and `overlap` say who ranks the images, and how many.
     Raises InvalidInput where there is nothing to render, too much, fewer seeds than images, or what does not fit.
     """
     models = [model, *compared]
@@ -79,6 +81,8 @@ def request_images(
         conditioning=conditioning,
         images_per_prompt=made_per_prompt,
         images_total=total,
+        audience=audience,
+        overlap=overlap,
         created_by=by,
         created_at=at,
     )
