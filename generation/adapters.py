@@ -14,17 +14,24 @@ from generation.pipelines import LoadedPipeline
 from generation.types import AdapterReference
 
 
-def put_on(loaded: LoadedPipeline, wanted: tuple[AdapterReference, ...], *, hub_download: bool = False) -> None:
-    """Leave exactly the `wanted` adapters on the pipeline, each with its scale.
+def put_on(
+    loaded: LoadedPipeline,
+    wanted: tuple[AdapterReference, ...],
+    *,
+    hub_download: bool = False,
+    files: storage.Storage | None = None,
+) -> None:
+    """Leave exactly the `wanted` adapters on the pipeline, each with its scale. Those of fine-tunes lie in `files`.
 
     Raises ModelNotFoundError, ModelBrokenError, WeightsChangedError or WrongAdapterError; the pipeline may then be half
     changed, and has to be dropped.
     """
     folders = [
-        pipelines.find_folder(adapter, having=storage.ADAPTER_FILE, hub_download=hub_download) for adapter in wanted
+        pipelines.find_folder(adapter, having=storage.ADAPTER_FILE, hub_download=hub_download, files=files)
+        for adapter in wanted
     ]
-    files = tuple(pipelines.fingerprint(folder) for folder in folders)
-    if loaded.adapters != (wanted, files):
+    prints = tuple(pipelines.fingerprint(folder) for folder in folders)
+    if loaded.adapters != (wanted, prints):
         if loaded.adapters[0]:
             loaded.pipe.unload_lora_weights()  # gives back the very modules of the model: its images are as before
             loaded.adapters = ((), ())
@@ -32,7 +39,7 @@ def put_on(loaded: LoadedPipeline, wanted: tuple[AdapterReference, ...], *, hub_
             _check_family(loaded.pipe, wanted[0])
             names = [_load(loaded.pipe, *pair, number) for number, pair in enumerate(zip(wanted, folders, strict=True))]
             loaded.pipe.set_adapters(names, adapter_weights=[adapter.scale for adapter in wanted])
-            loaded.adapters = (wanted, files)
+            loaded.adapters = (wanted, prints)
 
 
 def _check_family(pipe: Any, adapter: AdapterReference) -> None:

@@ -99,7 +99,7 @@ class Engine:
         Raises a RenderError; prompts that cannot be rendered are refused only after all others have been.
         """
         on_note("loading the model")
-        loaded = self.load(request.model)
+        loaded = self.load(request.model, storage)
         groups, refused = _sort_out(loaded.pipe, request.prompts, storage)
         at = 0
         total = sum(len(prompt.slots) for group in groups for prompt in group.prompts)
@@ -138,15 +138,17 @@ class Engine:
         if refused:
             raise _in_one(refused)
 
-    def load(self, model: ModelReference) -> LoadedPipeline:
+    def load(self, model: ModelReference, files: Storage | None = None) -> LoadedPipeline:
         """Return the model's pipeline with its adapters, warm if it was used lately and its files are still the same.
+
+        files: the image storage, where the adapters that fine-tunes made lie.
 
         Raises ModelNotFoundError, ModelBrokenError, WrongPipelineError, WrongAdapterError, WeightsChangedError or
         OutOfMemoryError.
         """
         loaded = self._load_base(model)
         try:
-            adapters.put_on(loaded, model.adapters, hub_download=self._hub_download)
+            adapters.put_on(loaded, model.adapters, hub_download=self._hub_download, files=files)
         except BaseException:
             # It may be half changed, and the next request must not see that.
             self._loaded = OrderedDict((path, each) for path, each in self._loaded.items() if each is not loaded)

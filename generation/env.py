@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
@@ -19,6 +20,9 @@ AMQP_SCHEMES = {"amqp", "amqps"}
 
 # Their values hold passwords: a complaint about one does not repeat it.
 _SECRET = {"BROKER_URL", "RESULT_URL", "STORAGE_URL"}
+
+
+E = TypeVar("E", bound="WorkerEnvironment")
 
 
 class WorkerEnvironment(BaseSettings):
@@ -36,6 +40,9 @@ class WorkerEnvironment(BaseSettings):
         description="The image storage as this machine reaches it; empty: the URL in each request.",
     )
     model_path: str = Field(default="", description="Folders that hold model folders, separated as PATH is.")
+    weights_folder: str = Field(
+        default="", description="Where adapters out of the storage are kept; empty: weights in EASEL_HOME, else /tmp."
+    )
     hub_download: bool = Field(default=False, description="Whether a missing hub: model may be downloaded.")
     models_kept: int = Field(default=2, ge=1, le=32, description="Pipelines kept loaded.")
     render_batch: int | None = Field(default=None, ge=1, le=256, description="Images per call; empty: 8, on CUDA 16.")
@@ -80,10 +87,10 @@ class WorkerEnvironment(BaseSettings):
         return self.broker_url if urlsplit(self.broker_url).scheme in REDIS_SCHEMES else "rpc://"
 
 
-def read_environment() -> WorkerEnvironment:
+def read_environment(kind: type[E]) -> E:
     """Read the environment, or stop the process with one line per bad variable."""
     try:
-        return WorkerEnvironment()
+        return kind()
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0])

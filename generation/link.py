@@ -1,4 +1,4 @@
-"""A worker's line to the platform: four named tasks, sent through the broker.
+"""A worker's line to the platform: a few named tasks, sent through the broker.
 
 The broker is a doorbell, not a memory. What cannot be delivered is given up on: the job's lease runs out, and the
 platform hands the same request to somebody else.
@@ -48,8 +48,8 @@ class Link(Protocol):
         """Give a job back."""
 
 
-class CeleryLink:
-    """The line through a Celery broker.
+class Line:
+    """The line through a Celery broker that every kind of worker has: questions, answers, signs of life.
 
     claim_seconds: how long a claim waits for its reply. reply_seconds: how long a sign of life does. send_seconds: how
     long answers are tried again.
@@ -63,15 +63,6 @@ class CeleryLink:
         self._reply_seconds = reply_seconds
         self._send_seconds = send_seconds
 
-    def claim(self, claim: Claim) -> dict[str, Any] | None:
-        """Ask for a job; None when there is none, or when the platform does not answer in time."""
-        # It expires: a claim that nobody waits for any more must not lease a job.
-        return self._ask("easel.images.claim", claim, self._claim_seconds, expires=self._claim_seconds)
-
-    def record(self, images: RenderedImages) -> None:
-        """Report images that are in storage. Raises PlatformUnreachableError."""
-        self._deliver("easel.images.record", images)
-
     def progress(self, progress: Progress) -> ProgressReply | None:
         """Give a sign of life and hear whether to go on; None when it, or the answer, is lost."""
         # It does not expire: a busy platform that reads it late must still learn that this worker lives.
@@ -81,6 +72,11 @@ class CeleryLink:
     def fail(self, failure: Failure) -> None:
         """Give a job back. Raises PlatformUnreachableError."""
         self._deliver("easel.jobs.fail", failure)
+
+    def _claim(self, task: str, claim: Contract) -> dict[str, Any] | None:
+        """Ask for a job; None when there is none, or when the platform does not answer in time."""
+        # It expires: a claim that nobody waits for any more must not lease a job.
+        return self._ask(task, claim, self._claim_seconds, expires=self._claim_seconds)
 
     def _ask(self, task: str, message: Contract, seconds: float, **options: Any) -> dict[str, Any] | None:
         """Send a question and return its answer; None when there is none within `seconds`."""
@@ -127,6 +123,18 @@ class CeleryLink:
             retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
             **options,
         )
+
+
+class CeleryLink(Line):
+    """A rendering worker's line."""
+
+    def claim(self, claim: Claim) -> dict[str, Any] | None:
+        """Ask for a job; None when there is none, or when the platform does not answer in time."""
+        return self._claim("easel.images.claim", claim)
+
+    def record(self, images: RenderedImages) -> None:
+        """Report images that are in storage. Raises PlatformUnreachableError."""
+        self._deliver("easel.images.record", images)
 
 
 def _wait(reply: Any, seconds: float) -> tuple[str, Any]:

@@ -22,7 +22,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import safe_open
 
-from generation import storage
+from generation import fetched, storage
 from generation.errors import (
     ModelBrokenError,
     ModelNotFoundError,
@@ -111,10 +111,17 @@ class LoadedPipeline:
         return factor * int(getattr(transformer.config, "patch_size", None) or 1) if transformer is not None else factor
 
 
-def find_folder(model: WeightsReference, *, having: str = storage.PIPELINE_FILE, hub_download: bool = False) -> Path:
+def find_folder(
+    model: WeightsReference,
+    *,
+    having: str = storage.PIPELINE_FILE,
+    hub_download: bool = False,
+    files: storage.Storage | None = None,
+) -> Path:
     """Return the local folder of a model, an adapter or a ControlNet. Raises ModelNotFoundError.
 
     A hub model comes from this machine's hub cache; it is downloaded (no pickles, no code) only if that is allowed.
+    What a fine-tune made is fetched from `files`, the image storage.
     """
     if storage.is_local_folder(model):
         try:
@@ -123,6 +130,8 @@ def find_folder(model: WeightsReference, *, having: str = storage.PIPELINE_FILE,
             raise ModelNotFoundError(str(error)) from error
     if model.location.startswith("api:"):
         raise ModelNotFoundError(f"model {model.name!r}: {model.location} is a service; there are no weights to load")
+    if model.location.startswith(fetched.PREFIX):
+        return _fetch(model, having, files)
     name = model.location.removeprefix("hub:")
     try:
         folder = Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=not hub_download))
@@ -134,6 +143,18 @@ def find_folder(model: WeightsReference, *, having: str = storage.PIPELINE_FILE,
         raise ModelNotFoundError(
             f"model {name!r}: {reason}. Fetch it there with `hf download {name}`, or set EASEL_HUB_DOWNLOAD=1."
         ) from error
+
+
+def _fetch(model: WeightsReference, having: str, files: storage.Storage | None) -> Path:
+    if files is None:
+        raise ModelNotFoundError(f"model {model.name!r}: {model.location} needs the image storage, and none is named")
+    try:
+        folder = fetched.fetch_weights(model.location, files)
+    except storage.StorageError as error:
+        raise ModelNotFoundError(f"model {model.name!r}: {error}") from error
+    if not (folder / having).is_file():
+        raise ModelNotFoundError(f"model {model.name!r}: {model.location} has no {having}")
+    return folder
 
 
 def fingerprint(folder: Path) -> Fingerprint:

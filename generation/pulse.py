@@ -1,4 +1,4 @@
-"""The signs of life of a job, from a thread beside the denoising, and what the platform answers to them."""
+"""The signs of life of a job, from a thread beside the work, and what the platform answers to them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import time
 from threading import Event, Lock, Thread
 from types import TracebackType
+from typing import Protocol
 
-from generation.link import Link
-from generation.types import Progress, RenderRequest
+from generation.types import Lease, Progress, ProgressReply
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,25 @@ class Order(Event):
         return super().is_set() or any(other.is_set() for other in self._others)
 
 
+class Listener(Protocol):
+    """Hears signs of life: the platform, through a line."""
+
+    def progress(self, progress: Progress) -> ProgressReply | None:
+        """Hear one, and say whether to go on; None where it, or the answer, is lost."""
+
+
+class Held(Protocol):
+    """Work that a worker has a lease on."""
+
+    @property
+    def lease(self) -> Lease:
+        """The right to work on it."""
+
+    @property
+    def total(self) -> int:
+        """How much there is to be done: images, or steps of training."""
+
+
 class Pulse:
     """Sends progress every `seconds`, and at once after each finished batch.
 
@@ -36,7 +55,7 @@ class Pulse:
     """
 
     def __init__(
-        self, link: Link, request: RenderRequest, *, seconds: float, stalled_seconds: float = STALLED_SECONDS
+        self, link: Listener, request: Held, *, seconds: float, stalled_seconds: float = STALLED_SECONDS
     ) -> None:
         self.unwanted = Event()
         self._link = link
@@ -64,12 +83,18 @@ class Pulse:
             self._step = (step, steps)
             self._moved = time.monotonic()
 
-    def add(self, images: int) -> None:
-        """Count finished images and tell the platform now."""
+    def add(self, parts: int) -> None:
+        """Count finished images (or other parts of the work) and tell the platform now."""
         with self._lock:
-            self._done += images
+            self._done += parts
             self._moved = time.monotonic()
         self._now.set()
+
+    def reach(self, done: int) -> None:
+        """Remember how much is done in all; the next beat tells it."""
+        with self._lock:
+            self._done = min(done, self._request.total)
+            self._moved = time.monotonic()
 
     def _beat(self) -> None:
         while not self._over:

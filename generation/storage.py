@@ -9,8 +9,8 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, cast
 
 import fsspec
@@ -101,6 +101,35 @@ class Storage:
         with self.open(key) as file:
             return file.read()
 
+    def put_file(self, path: Path) -> str:
+        """Store a file under its own suffix and return its key. Raises StorageError."""
+        return self.put(path.read_bytes(), path.suffix.removeprefix("."))
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Copy a stored file to `path`, whole or not at all.
+
+        Raises StorageError when it is missing, when its bytes are not those of its key, or when `path` cannot be
+        written.
+        """
+        digest = hashlib.sha256()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fetching-")
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        try:
+            with self.open(key) as stored, os.fdopen(handle, "wb") as file:
+                while block := stored.read(2**20):
+                    digest.update(block)
+                    file.write(block)
+            if digest.hexdigest() != PurePosixPath(key).stem:
+                raise StorageError(f"{key} of {self.url} has other bytes than its name says; restore it from a backup")
+            Path(temporary).rename(path)
+        except OSError as error:
+            raise StorageError(f"cannot copy {key} to {path}: {error.strerror or error}") from error
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
     def keys(self) -> Iterator[str]:
         """Yield the key of every whole file, in no particular order."""
         for path in self._fs.find(self._root):
@@ -134,12 +163,19 @@ def model_folder(location: str, having: str = PIPELINE_FILE) -> Path:
 
 def weights_hash(folder: Path) -> str:
     """Return the sha256 over the names and bytes of a model folder's safetensors and JSON files, in name order."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
+    found: dict[PurePath, str] = {}
+    for path in folder.rglob("*"):
         if path.suffix in {".safetensors", ".json", ".txt"} and path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+                found[path.relative_to(folder)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_of_files(found)
+
+
+def hash_of_files(files: Mapping[PurePath, str]) -> str:
+    """Return the `weights_hash` of a folder with these files, each with the sha256 of its bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.as_posix().encode() + b"\0" + bytes.fromhex(files[path]))
     return digest.hexdigest()
 
 

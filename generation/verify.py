@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import ValidationError
 
+from generation import fetched
 from generation.env import quieten_libraries
 from generation.errors import RenderError
 from generation.storage import Storage, StorageError
@@ -116,8 +117,12 @@ def render_again(manifest: Manifest, pictures: Storage, engine: Engine) -> Pixel
             if manifest.conditioning is not None:
                 for key in filter(None, (manifest.conditioning.image, manifest.conditioning.mask)):
                     storage.put(pictures.read(key), key.rpartition(".")[2])
+            for adapter in manifest.adapters:
+                if adapter.location.startswith(fetched.PREFIX):
+                    key = adapter.location.removeprefix(fetched.PREFIX)
+                    storage.put(pictures.read(key), key.rpartition(".")[2])
         except StorageError as error:
-            raise CannotVerifyError(f"a picture that the image started from cannot be read: {error}") from error
+            raise CannotVerifyError(f"a file that the image was made with cannot be read: {error}") from error
         made: list[RenderedImage] = []
         engine.render(request, storage, on_images=made.extend)
         return np.asarray(Image.open(io.BytesIO(storage.read(made[0].key))).convert("RGB"))

@@ -17,7 +17,7 @@ from celery import Celery, signals
 
 from generation.api_renderer import ApiRenderer
 from generation.drain import Drain
-from generation.env import quieten_libraries, read_environment
+from generation.env import WorkerEnvironment, quieten_libraries, read_environment
 from generation.link import CeleryLink
 from generation.renderers import Renderer, Renderers
 from generation.services import read_services
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-environment = read_environment()
+environment = read_environment(WorkerEnvironment)
 quieten_libraries(hub_download=environment.hub_download)
 app = Celery("generation", broker=environment.broker_url, backend=environment.replies)
 app.conf.update(

@@ -37,7 +37,9 @@ def _run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line(variables: dict[str, str], line: str) -> None:
-    ended = _run("import generation.env; generation.env.read_environment()", **variables)
+    ended = _run(
+        "import generation.env; generation.env.read_environment(generation.env.WorkerEnvironment)", **variables
+    )
     assert ended.returncode == 2
     assert ended.stderr.startswith(line)
     assert ended.stderr.count("\n") == 1
