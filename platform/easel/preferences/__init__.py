@@ -1,0 +1,1 @@
+"""What annotations say together: strengths, agreement, reliability, intervals. Pure maths without Django."""
