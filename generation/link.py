@@ -114,6 +114,15 @@ class Line:
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
 
+    def _try_to_send(self, task: str, message: Contract) -> bool:
+        """Send once; tell whether the broker took it."""
+        try:
+            self._send(task, message, ignore_result=True)
+        except _AWAY as error:
+            log.warning("the broker is away, %s was not sent: %s", task, error)
+            return False
+        return True
+
     def _send(self, task: str, message: Contract, **options: Any) -> Any:
         return self._app.send_task(
             task,

@@ -1,0 +1,75 @@
+"""The training worker: `celery -A finetune.worker worker -Q train -P solo -n train@%h`.
+
+No Django, no database password. A bell (`finetune.ring`) has no content and is acknowledged at once; on a bell the
+worker claims runs, and images to be scored, until there are none. Each run is trained in a process of its own, so a
+worker at rest is small: torch is imported here only for the first score. See finetune/README.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from celery import Celery, signals
+
+from finetune.env import TrainEnvironment
+from finetune.link import TrainLink
+from finetune.round import Round
+from finetune.types import ScoreRequest, ScoreResult, TrainClaim
+from generation.env import quieten_libraries, read_environment
+from generation.storage import Storage
+
+environment = read_environment(TrainEnvironment)
+quieten_libraries(hub_download=environment.hub_download)
+app = Celery("finetune", broker=environment.broker_url, backend=environment.replies)
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    task_default_queue="train",
+    task_acks_late=False,  # bells are disposable: the platform rings again
+    worker_prefetch_multiplier=1,  # a busy worker must not sit on bells that a free one could hear
+    broker_heartbeat=0,  # a solo worker is deaf while it works; RabbitMQ would take it for dead
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    result_backend_transport_options={"retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5}},
+    result_expires=300,  # seconds; replies to claims are read at once
+)
+
+link = TrainLink(app, claim_seconds=environment.claim_seconds, send_seconds=environment.send_seconds)
+stop = Event()
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def stop_soon(**_: Any) -> None:
+    """Have the run end at its next step, with a checkpoint: the job is given back, not lost."""
+    stop.set()
+
+
+@app.task(name="finetune.ring", bind=True, ignore_result=True)
+def ring(self: Any) -> int:
+    """Answer the bell: work until the platform has nothing more. Ringing twice does no harm."""
+    claim = TrainClaim(worker=f"{self.request.hostname or 'train'} ({os.getpid()})"[:200])
+    return Round(
+        link,
+        environment.runs,
+        open_storage,
+        score,
+        environment.heartbeat_seconds,
+        environment.train_patience_seconds,
+        stop,
+    ).run(claim)
+
+
+def open_storage(url: str) -> Storage:
+    """Return the storage: at the operator's URL for this machine, else where the request says."""
+    return Storage(environment.storage_url or url)
+
+
+def score(request: ScoreRequest, storage: Storage, on_progress: Callable[[int], None]) -> ScoreResult:
+    """Measure images; the first call imports torch."""
+    from finetune.score import score as measure
+
+    return measure(request, storage, on_progress)
