@@ -70,15 +70,20 @@ class _Held:
 class _Untold:
     """What a run has said and the platform has not heard yet."""
 
+    steps: int | None = None
     points: list[MetricPoint] = field(default_factory=list)
     grids: list[SampleGrid] = field(default_factory=list)
 
     def report(self, lease: Lease) -> TrainReport:
         """Return it as a message."""
-        return TrainReport(lease=lease, points=tuple(self.points), grids=tuple(self.grids))
+        return TrainReport(lease=lease, steps=self.steps, points=tuple(self.points), grids=tuple(self.grids))
+
+    def __bool__(self) -> bool:
+        return bool(self.steps or self.points or self.grids)
 
     def clear(self) -> None:
         """Forget what was told."""
+        self.steps = None
         self.points.clear()
         self.grids.clear()
 
@@ -139,20 +144,21 @@ class Round:
             with Child(request, folder, stop=order, patience=self.patience_seconds) as child:
                 for said in child.said():
                     if said is not None and said.step is not None:
-                        held.total = max(1, said.step.total)
+                        if said.step.total and said.step.total != held.total:
+                            held.total = untold.steps = said.step.total
                         pulse.reach(said.step.done)
                         pulse.note(said.step.note)
                     if said is not None:
                         untold.points += filter(None, [said.point])
                         untold.grids += filter(None, [said.grid])
                         result, ended = said.result or result, said.ended or ended
-                    if (untold.points or untold.grids) and time.monotonic() - sent > REPORT_SECONDS:
+                    if untold and time.monotonic() - sent > REPORT_SECONDS:
                         sent = time.monotonic()
                         if self.link.report(untold.report(request.lease)):
                             untold.clear()
                 status = child.exit_status
             if result is not None:
-                if untold.points or untold.grids:
+                if untold:
                     self.link.last_report(untold.report(request.lease))
                 self.link.finish(result)
                 _keep_only_the_result(folder)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pytest
 
 from generation.engine import Engine
 from generation.errors import ModelNotFoundError, WeightsChangedError
-from generation.fetched import WEIGHTS_VARIABLE, fetch_weights, files_of, put_model
-from generation.storage import ADAPTER_FILE, Storage, StorageError, hash_of_files, weights_hash
+from generation.fetched import WEIGHTS_VARIABLE, fetch_weights, hash_of
+from generation.storage import ADAPTER_FILE, Storage, weights_hash
 from generation.types import AdapterReference
 from generation.verify import verify
 from tests.generation.conftest import Ask, Render, adapter, id_of, reference
@@ -27,8 +26,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trained(tiny_models: Path, storage: Storage) -> AdapterReference:
     """The tiny adapter as a fine-tune leaves it: one file in storage, registered with the hash of its folder."""
     key = storage.put_file(tiny_models / "tiny-lora" / ADAPTER_FILE)
-    sha256 = hash_of_files({PurePath(ADAPTER_FILE): Path(key).stem})
-    return AdapterReference(id=id_of("run 1"), name="Run 1", location=f"storage:{key}", sha256=sha256)
+    location = f"storage:{key}"
+    return AdapterReference(id=id_of("run 1"), name="Run 1", location=location, sha256=hash_of(location))
 
 
 def test_the_hash_of_a_stored_adapter_is_that_of_a_folder_which_holds_it(
@@ -83,25 +82,3 @@ def test_an_adapter_that_was_registered_with_other_weights_is_refused(
     other = trained.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(WeightsChangedError, match="Run 1"):
         render(ask({"apple": [1]}, model=reference("tiny").model_copy(update={"adapters": (other,)})), Engine())
-
-
-def test_a_model_of_several_files_is_found_by_its_index(tiny_models: Path, storage: Storage, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    files = {
-        "config.json": storage.put_file(tmp_path / "config.json"),
-        "model.safetensors": storage.put_file(tiny_models / "tiny-lora" / ADAPTER_FILE),
-    }
-    location = put_model(files, storage)
-    assert files_of(location, storage) == files
-    folder = fetch_weights(location, storage)
-    assert {path.name for path in folder.iterdir()} == set(files)
-    shutil.rmtree(folder)
-    assert weights_hash(fetch_weights(location, storage)) == hash_of_files(
-        {PurePath(name): Path(key).stem for name, key in files.items()}
-    )
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"files": {}}', b'{"files": {"../x": "y"}}', b"\xff"])
-def test_an_index_that_is_none_is_refused(content: bytes, storage: Storage) -> None:
-    with pytest.raises(StorageError, match="is no index"):
-        fetch_weights(f"storage:{storage.put(content, 'json')}", storage)
