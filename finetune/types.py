@@ -167,7 +167,7 @@ class TrainReport(Contract):
 
     lease: Lease
     steps: int | None = Field(default=None, ge=1)
-    """How many steps it takes in all, once it knows: the defaults hang on the base model, which the platform may lack."""
+    """How many steps it takes in all, once it knows: defaults hang on the base model, which the platform may lack."""
     points: tuple[MetricPoint, ...] = ()
     grids: tuple[SampleGrid, ...] = ()
 
@@ -177,7 +177,7 @@ class TrainResult(Contract):
 
     lease: Lease
     files: tuple[StoredFile, ...] = Field(min_length=1)
-    """One: an adapter, `pytorch_lora_weights.safetensors`, or a reward model, whose header holds its configuration."""
+    """One file: an adapter in the format of diffusers, or a reward model whose header holds its configuration."""
     steps: int = Field(ge=0)
     """Optimizer steps behind the weights: fewer than asked where it stopped early."""
     stopped: str = Field(default="", max_length=500)
