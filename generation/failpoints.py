@@ -20,6 +20,8 @@ Place = Literal[
     "renamed",  # visible in storage, not recorded
     "between_records",  # a part of the images is recorded
     "last_record",  # all are, and the worker has not asked for more
+    "trained_step",  # of a fine-tune; WHAT is its number
+    "trained",  # the last step is done, nothing is in storage
 ]
 
 chosen = os.environ.get(VARIABLE, "")
