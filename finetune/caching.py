@@ -82,12 +82,14 @@ class Cache:
         """Have the encoders on the device, the autoencoder in float32, for a while."""
         pipe = self.loaded.pipe
         dtype = pipe.vae.dtype
-        pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and once is cheap
+        if dtype != torch.float32:
+            pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and once is cheap
         try:
             with torch.inference_mode():
                 yield
         finally:
-            pipe.vae.to(dtype)
+            if dtype != torch.float32:
+                pipe.vae.to(dtype)
 
     def _encode_text(self, text: str) -> dict[str, Tensor]:
         pipe = self.loaded.pipe

@@ -6,16 +6,21 @@ added up: what they learn is what one process would have learned, up to the orde
 
 from __future__ import annotations
 
+import gc
+import logging
 import resource
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
 from accelerate import PartialState
 from torch import Tensor, distributed
 
+from finetune.errors import OutOfMemoryError
+from finetune.types import TrainSettings
 from generation import pipelines
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -72,6 +77,51 @@ def memory_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Have matrix products in bfloat16 on CUDA; on a CPU nothing is changed."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=training_dtype(device) == torch.bfloat16)
+
+
+class Room:
+    """How many images go through the network at once: as many as fit, which it finds out by trying."""
+
+    def __init__(self, images: int, settings: TrainSettings) -> None:
+        self.images = images
+        self._settings = settings
+
+    def shrink(self, least: int = 1) -> None:
+        """Go on with half as many. Raises OutOfMemoryError, which names the knob to lower, below `least`."""
+        if self.images <= least:
+            knob = (
+                "Lower lora_rank, or choose a smaller base or smaller images (width and height)."
+                if self._settings.gradient_checkpointing
+                else "Turn gradient_checkpointing on."
+            )
+            raise OutOfMemoryError(f"{least} images at once do not fit into memory. {knob}")
+        self.images = max(least, self.images // 2)
+        log.warning("out of memory; going on with %d images at once", self.images)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def in_parts(self, count: int, work: Callable[[slice], T]) -> list[T]:
+        """Return what `work` makes of each part of `count` images, parts being as large as fit."""
+        found: list[T] = []
+        start = 0
+        while start < count:
+            part = slice(start, min(count, start + self.images))
+            try:
+                found.append(work(part))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            else:
+                start = part.stop
+                continue
+            self.shrink()  # outside of `except`, for its traceback holds on to the tensors that are to be freed
+        return found
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -99,9 +99,9 @@ def plackett_luce(rewards: Tensor, ranks: Tensor) -> Tensor:
     rewards: (R, K) implicit rewards; ranks: (R, K) whole numbers, 0 is best, equal is a tie, -1 was not ranked.
     Returns (R,).
 
-    Each image j is chosen among those that are no better: the sum of logsumexp_{rank(k) >= rank(j)} h_k - h_j. A ranking
-    of n images has n - 1 choices, for the last is none; so the last group's g terms count (g - 1) / g. With that a tie
-    of two is the soft label one half, and K = 2 is Diffusion-DPO with ties, too.
+    Each image j is chosen among those that are no better: the sum of logsumexp_{rank(k) >= rank(j)} h_k - h_j.
+    A ranking of n images has n - 1 choices, for the last is none; so the last group's g terms count (g - 1) / g. With
+    that a tie of two is the soft label one half, and K = 2 is Diffusion-DPO with ties, too.
     """
     ranked = ranks >= 0
     no_better = (ranks[:, None, :] >= ranks[:, :, None]) & ranked[:, None, :]  # (R, j, k)

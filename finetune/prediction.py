@@ -11,7 +11,7 @@ The residual (prediction minus target) is float32 and has the shape of the laten
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -51,9 +51,9 @@ def predictor_of(pipe: Any) -> Predictor:
     if isinstance(pipe, StableDiffusionPipeline | XLPipeline):
         return _Diffusion(pipe)
     if isinstance(pipe, StableDiffusion3Pipeline):
-        return _StableDiffusion3(pipe)
+        return _Flow(pipe, _stable_diffusion_3)
     if isinstance(pipe, FluxPipeline):
-        return _Flux(pipe)
+        return _Flow(pipe, _flux)
     raise WrongBaseError(
         f"a {type(pipe).__name__} cannot be fine-tuned here. Choose a Stable Diffusion 1, 2, XL or 3, or a Flux model."
     )
@@ -97,7 +97,8 @@ class _Diffusion:
             added_cond_kwargs=added,
             return_dict=False,
         )[0]
-        return predicted.float() - target
+        residual: Tensor = predicted.float() - target
+        return residual
 
 
 class _Flow:
@@ -105,56 +106,52 @@ class _Flow:
 
     part = "transformer"
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, pipe: Any, predict: Callable[[Any, Tensor, Tensor, Text], Tensor]) -> None:
         self.network = pipe.transformer
+        self._predict = predict
         config: Any = pipe.scheduler.config
         # A shift that depends on the size is the sampler's own, and no part of how the model was trained.
         self._shift = 1.0 if config.get("use_dynamic_shifting") else float(config.get("shift", 1.0))
 
     def times(self, uniform: Tensor) -> Tensor:
         """Logit-normal, then shifted towards noise (Esser et al. 2024, arXiv:2403.03206, 3.1 and 5.3.2)."""
-        sigma = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6)).sigmoid()
+        sigma: Tensor = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6)).sigmoid()
         return (self._shift * sigma / (1 + (self._shift - 1) * sigma)).float()
 
     def residual(self, latents: Tensor, noise: Tensor, times: Tensor, text: Text) -> Tensor:
         sigma = times.view(-1, 1, 1, 1)
         noised = ((1 - sigma) * latents + sigma * noise).to(self.network.dtype)
-        return self._predict(noised, times, text).float() - (noise - latents)
-
-    def _predict(self, noised: Tensor, sigma: Tensor, text: Text) -> Tensor:
-        raise NotImplementedError
+        return self._predict(self.network, noised, times, text).float() - (noise - latents)
 
 
-class _StableDiffusion3(_Flow):
-    def _predict(self, noised: Tensor, sigma: Tensor, text: Text) -> Tensor:
-        predicted: Tensor = self.network(
-            hidden_states=noised,
-            timestep=sigma * 1000,
-            encoder_hidden_states=text["prompt_embeds"],
-            pooled_projections=text["pooled_prompt_embeds"],
-            return_dict=False,
-        )[0]
-        return predicted
+def _stable_diffusion_3(network: Any, noised: Tensor, sigma: Tensor, text: Text) -> Tensor:
+    predicted: Tensor = network(
+        hidden_states=noised,
+        timestep=sigma * 1000,
+        encoder_hidden_states=text["prompt_embeds"],
+        pooled_projections=text["pooled_prompt_embeds"],
+        return_dict=False,
+    )[0]
+    return predicted
 
 
-class _Flux(_Flow):
-    def _predict(self, noised: Tensor, sigma: Tensor, text: Text) -> Tensor:
-        count, channels, height, width = noised.shape
-        rows, columns = height // 2, width // 2
-        packed = noised.view(count, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
-        places = torch.zeros(rows, columns, 3, device=noised.device, dtype=noised.dtype)
-        places[..., 1] += torch.arange(rows, device=noised.device)[:, None]
-        places[..., 2] += torch.arange(columns, device=noised.device)[None, :]
-        told = self.network.config.guidance_embeds
-        predicted = self.network(
-            hidden_states=packed.reshape(count, rows * columns, 4 * channels),  # 2 x 2 latents are one token
-            timestep=sigma.to(noised.dtype),
-            guidance=torch.full((count,), _FLUX_GUIDANCE, device=noised.device) if told else None,
-            encoder_hidden_states=text["prompt_embeds"],
-            pooled_projections=text["pooled_prompt_embeds"],
-            txt_ids=torch.zeros(text["prompt_embeds"].shape[1], 3, device=noised.device, dtype=noised.dtype),
-            img_ids=places.reshape(rows * columns, 3),
-            return_dict=False,
-        )[0]
-        unpacked: Tensor = predicted.view(count, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
-        return unpacked.reshape(count, channels, height, width)
+def _flux(network: Any, noised: Tensor, sigma: Tensor, text: Text) -> Tensor:
+    count, channels, height, width = noised.shape
+    rows, columns = height // 2, width // 2
+    packed = noised.view(count, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
+    places = torch.zeros(rows, columns, 3, device=noised.device, dtype=noised.dtype)
+    places[..., 1] += torch.arange(rows, device=noised.device)[:, None]
+    places[..., 2] += torch.arange(columns, device=noised.device)[None, :]
+    told = network.config.guidance_embeds
+    predicted = network(
+        hidden_states=packed.reshape(count, rows * columns, 4 * channels),  # 2 x 2 latents are one token
+        timestep=sigma.to(noised.dtype),
+        guidance=torch.full((count,), _FLUX_GUIDANCE, device=noised.device) if told else None,
+        encoder_hidden_states=text["prompt_embeds"],
+        pooled_projections=text["pooled_prompt_embeds"],
+        txt_ids=torch.zeros(text["prompt_embeds"].shape[1], 3, device=noised.device, dtype=noised.dtype),
+        img_ids=places.reshape(rows * columns, 3),
+        return_dict=False,
+    )[0]
+    unpacked: Tensor = predicted.view(count, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
+    return unpacked.reshape(count, channels, height, width)

@@ -1,0 +1,127 @@
+"""Checkpoints: the adapter, the optimizer and the step, as safetensors and JSON, whole or not there at all.
+
+What is random in a run is a function of its seed and step (see `finetune.draws`), so that nothing else has a state.
+
+    checkpoints/step-000050/pytorch_lora_weights.safetensors
+    checkpoints/step-000050/optimizer.safetensors
+    checkpoints/step-000050/state.json
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from finetune import adapters
+from finetune.errors import WrongConfigError
+from generation.storage import ADAPTER_FILE
+
+log = logging.getLogger(__name__)
+
+KEPT = 2  # the newest, and the one that is gone back to where the newest is no good
+_MAY_CHANGE = {"steps", "checkpoint_every", "gradient_checkpointing", "stop_above"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run stands."""
+
+    step: int
+    values: dict[str, float]
+    """The figures at that step."""
+
+
+def save(
+    folder: Path,
+    pipe: Any,
+    part: str,
+    optimizer: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    identity: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint and forget all but the newest two.
+
+    identity: what a run must have in common with this one to go on from here.
+    """
+    place = folder / f"step-{checkpoint.step:06d}"
+    if place.exists():
+        return  # it was saved before the run was interrupted, and would be the same
+    unfinished = folder / f".writing-{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    adapters.save(pipe, part, unfinished)
+    moments = {
+        f"{number}.{name}": tensor.detach().cpu().contiguous()
+        for number, state in optimizer.state_dict()["state"].items()
+        for name, tensor in state.items()
+    }
+    save_file(moments, unfinished / "optimizer.safetensors")
+    said = {"step": checkpoint.step, "values": checkpoint.values, "identity": dict(identity)}
+    (unfinished / "state.json").write_text(json.dumps(said, indent=1))
+    for file in unfinished.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())  # a rename that survives a power cut must not name empty files
+    unfinished.rename(place)
+    for old in _places(folder)[KEPT:]:
+        shutil.rmtree(old)
+
+
+def restore(
+    folder: Path, network: Any, part: str, optimizer: torch.optim.Optimizer, identity: Mapping[str, Any]
+) -> Checkpoint | None:
+    """Put the newest whole checkpoint back and return it, or None where there is none.
+
+    Raises WrongConfigError where it belongs to a run with other settings.
+    """
+    for place in _places(folder):
+        try:
+            said = json.loads((place / "state.json").read_text())
+            moments = load_file(place / "optimizer.safetensors")
+            load_file(place / ADAPTER_FILE)
+        except (OSError, ValueError, SafetensorError) as error:
+            log.warning("%s is damaged (%s); going back to the one before", place, error)
+            continue
+        _check(said["identity"], identity, folder)
+        adapters.load(network, part, place / ADAPTER_FILE)
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in moments.items():
+            number, _, name = key.partition(".")
+            state.setdefault(int(number), {})[name] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return Checkpoint(said["step"], said["values"])
+    return None
+
+
+def go_back(folder: Path, network: Any, part: str, *, before: int) -> Checkpoint | None:
+    """Put the adapter of the newest checkpoint before a step back, and return that; None where there is none."""
+    for place in _places(folder):
+        said = json.loads((place / "state.json").read_text())
+        if said["step"] < before:
+            adapters.load(network, part, place / ADAPTER_FILE)
+            return Checkpoint(said["step"], said["values"])
+    return None
+
+
+def _places(folder: Path) -> Sequence[Path]:
+    """Return the checkpoints, the newest first."""
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def _check(stored: Mapping[str, Any], given: Mapping[str, Any], folder: Path) -> None:
+    now = json.loads(json.dumps(dict(given)))  # as it was stored: tuples are lists there
+    for name in sorted(stored.keys() | now.keys()):
+        if name not in _MAY_CHANGE and stored.get(name) != now.get(name):
+            raise WrongConfigError(
+                f"{folder.parent} holds a run with {name} {stored.get(name)}, and this one has {now.get(name)}. "
+                "Choose another folder, or the same settings to go on."
+            )
