@@ -1,0 +1,188 @@
+"""How far annotators agree: Krippendorff's alpha, Kendall's tau-b, and agreement on pairs, each with an interval.
+
+Libraries compute the first two from tables of everything; here both are sums over items, so that answers can be
+streamed and items resampled. The tests hold them against krippendorff, evalica and scipy.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import sqrt
+
+import numpy as np
+
+from easel.preferences.intervals import LEVEL, RESAMPLES, Interval, clustered_bootstrap, resampled
+from easel.preferences.newton import Array
+from finetune.types import Judgement
+
+WARN_BELOW = 0.3
+"""Of alpha: guidelines may be unclear, or the matter one of taste. Never a reason to reject anybody by itself."""
+FINE = 9  # decimals at which two positions count as one value
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the answers of several people to the same items have in common. The clusters of the intervals are items."""
+
+    alpha: Interval
+    """Krippendorff's alpha for ordinal values: 1 in full agreement, 0 as by chance, negative in opposition."""
+    tau: Interval
+    """Mean of Kendall's tau-b over each two people of each item, -1 to 1; who puts all images level has none."""
+    pairs: Interval
+    """The share of pairs of images on which two people agree, a tie against an order half."""
+
+    @property
+    def warns(self) -> bool:
+        """Whether alpha is so low that the guidelines should be looked at."""
+        return self.alpha.estimate is not None and self.alpha.estimate < WARN_BELOW
+
+
+def levels(judgement: Judgement) -> dict[int, int]:
+    """Return the place of each image that a judgement compares with others, best 0: none where all images are bad."""
+    placed = {image: place for place, group in enumerate(judgement.groups) for image in group}
+    return placed if len(placed) > 1 and not judgement.all_bad else {}
+
+
+def on_pairs(one: Mapping[int, int], other: Mapping[int, int]) -> tuple[int, float]:
+    """Return how many images two people both ranked, and in which share of the pairs of these they agree.
+
+    one, other: the place of each image. A tie and an order agree half. Fewer than two shared images: 0 and 0.
+    """
+    signs = _signs(one, other)
+    if not signs:
+        return 0, 0.0
+    return len(one.keys() & other.keys()), sum(1 - abs(here - there) / 2 for here, there in signs) / len(signs)
+
+
+def tau_b(one: Mapping[int, int], other: Mapping[int, int]) -> float | None:
+    """Return Kendall's tau-b of the images that two people both ranked (Kendall 1945); None where one ties them all."""
+    signs = _signs(one, other)
+    ordered = [sum(here * here for here, _ in signs), sum(there * there for _, there in signs)]
+    return sum(here * there for here, there in signs) / sqrt(ordered[0] * ordered[1]) if all(ordered) else None
+
+
+def _signs(one: Mapping[int, int], other: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return for each two shared images which way each of two people puts them: -1, 0, 1."""
+    return [
+        ((one[a] > one[b]) - (one[a] < one[b]), (other[a] > other[b]) - (other[a] < other[b]))
+        for a, b in combinations(sorted(one.keys() & other.keys()), 2)
+    ]
+
+
+def measure(
+    items: Iterable[Sequence[Judgement]], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> Agreement:
+    """Measure the agreement of the judgements of each item, taken in one pass.
+
+    For alpha, an image of an item is a unit, and its value its position in a person's ranking, 0 (best) to 1, a tie at
+    the middle of its places. Items that fewer than two people ranked say nothing; without any, every estimate is None,
+    and so is that of alpha where all positions are one value. Bounds are those of a percentile bootstrap over items.
+    """
+    values = _Values()
+    shares, share_items, taus, tau_items = array("d"), array("q"), array("d"), array("q")
+    weights = array("d")
+    for item, judgements in enumerate(items):
+        told = [placed for judgement in judgements if (placed := levels(judgement))]
+        values.take(item, told)
+        for one, other in combinations(told, 2):
+            shared, share = on_pairs(one, other)
+            if shared:
+                shares.append(share)
+                share_items.append(item)
+                weights.append(shared * (shared - 1) / 2)
+            if (tau := tau_b(one, other)) is not None:
+                taus.append(tau)
+                tau_items.append(item)
+    return Agreement(
+        alpha=values.alpha(resamples, level, seed),
+        tau=clustered_bootstrap(taus, tau_items, resamples=resamples, level=level, seed=seed),
+        pairs=clustered_bootstrap(shares, share_items, weights=weights, resamples=resamples, level=level, seed=seed),
+    )
+
+
+class _Values:
+    """The units of alpha by pattern: which values people gave, whoever gave them. There are few patterns."""
+
+    def __init__(self) -> None:
+        self.patterns: dict[tuple[float, ...], int] = {}
+        self.pattern, self.item = array("q"), array("q")
+
+    def take(self, item: int, told: Sequence[Mapping[int, int]]) -> None:
+        """Add an item's units: of each image, the positions that at least two people gave it."""
+        given: dict[int, list[float]] = {}
+        for placed in told:
+            for image, position in positions(placed).items():
+                given.setdefault(image, []).append(position)
+        for some in given.values():
+            if len(some) > 1:
+                self.pattern.append(self.patterns.setdefault(tuple(sorted(some)), len(self.patterns)))
+                self.item.append(item)
+
+    def alpha(self, resamples: int, level: float, seed: int) -> Interval:
+        """Return alpha with its interval."""
+        votes = sum(len(pattern) * times for pattern, times in self._times().items())
+        names, index = np.unique(np.frombuffer(self.item, dtype=np.int64), return_inverse=True)
+        unit = np.frombuffer(self.pattern, dtype=np.int64)
+        table = self._coincidences()
+        estimate = alpha_of(np.bincount(unit, minlength=len(table)) @ table) if len(unit) else np.nan
+        if np.isnan(estimate):
+            return Interval(None, None, None, votes, len(names))
+        if len(names) < 2:
+            return Interval(float(estimate), None, None, votes, len(names))
+        found = np.concatenate(
+            [
+                alpha_of(
+                    np.array([np.bincount(unit, weights=one[index], minlength=len(table)) for one in draws]) @ table
+                )
+                for draws in resampled(len(names), resamples, seed)
+            ]
+        )
+        low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
+        return Interval(float(estimate), float(low), float(high), votes, len(names))
+
+    def _times(self) -> Counter[tuple[float, ...]]:
+        names = list(self.patterns)
+        return Counter({names[number]: times for number, times in Counter(self.pattern).items()})
+
+    def _coincidences(self) -> Array:
+        """Return each pattern's coincidences, (patterns, values * values): ordered pairs of values, by m - 1."""
+        domain = {value: at for at, value in enumerate(sorted({value for one in self.patterns for value in one}))}
+        table = np.zeros((len(self.patterns), len(domain), len(domain)))
+        for number, pattern in enumerate(self.patterns):
+            for i, one in enumerate(pattern):
+                for j, other in enumerate(pattern):
+                    if i != j:
+                        table[number, domain[one], domain[other]] += 1 / (len(pattern) - 1)
+        return table.reshape(len(self.patterns), -1)
+
+
+def positions(placed: Mapping[int, int]) -> dict[int, float]:
+    """Return where each image stands in a ranking of n: 0 best, 1 worst, ties at the middle of the places they take."""
+    sizes = Counter(placed.values())
+    middle, before = {}, 0
+    for place in sorted(sizes):
+        middle[place] = round((before + (sizes[place] - 1) / 2) / (len(placed) - 1), FINE)
+        before += sizes[place]
+    return {image: middle[place] for image, place in placed.items()}
+
+
+def alpha_of(coincidences: Array) -> Array:
+    """Return Krippendorff's alpha for ordinal values (Content Analysis, 2004, chapter 11).
+
+    coincidences: (..., V * V), how often two people gave a unit the one and the other value, in the order of the
+    values. The distance of two values is how many answers lie between them, either value's own counted half, squared.
+    NaN where all answers are the same value.
+    """
+    values = int(sqrt(coincidences.shape[-1]))
+    table = coincidences.reshape(*coincidences.shape[:-1], values, values)
+    times = table.sum(axis=-1)
+    middle = np.cumsum(times, axis=-1) - times / 2
+    distance = (middle[..., :, None] - middle[..., None, :]) ** 2
+    observed = np.sum(table * distance, axis=(-1, -2))
+    expected = np.sum(times[..., :, None] * times[..., None, :] * distance, axis=(-1, -2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(expected > 0, 1 - (times.sum(axis=-1) - 1) * observed / expected, np.nan))
