@@ -24,12 +24,13 @@ class Act(StrEnum):
     INSPECT = "see prompts, images, annotations and numbers"
     EXPORT = "export annotations"
     GENERATE = "generate images"
+    TRAIN = "fine-tune and compare models"
     MANAGE = "change the project, its prompts and its people"
 
 
 ALLOWED: dict[str, frozenset[Act]] = {
     Role.OWNER: frozenset(Act),
     Role.ADMIN: frozenset(Act),
-    Role.ENGINEER: frozenset({Act.SEE, Act.INSPECT, Act.EXPORT, Act.GENERATE}),
+    Role.ENGINEER: frozenset({Act.SEE, Act.INSPECT, Act.EXPORT, Act.GENERATE, Act.TRAIN}),
     Role.ANNOTATOR: frozenset({Act.SEE, Act.RANK}),
 }

@@ -116,6 +116,12 @@ def heartbeat(progress: Progress, at: datetime) -> None:
         raise StaleLease(lease)
 
 
+def resize(job: Job, total: int) -> None:
+    """Note how much there is to be done for a held job, where its worker knows better."""
+    Job.objects.filter(pk=job.pk).update(total=total)
+    job.total = total
+
+
 def complete(job: Job, at: datetime) -> None:
     """Finish a held job."""
     move(Job.objects.all(), job.pk, Job.State.DONE, Job.MOVES, done=job.total, finished_at=at, lease_expires_at=None)
