@@ -99,5 +99,5 @@ def _agreement(manifest: dict[str, Any]) -> str:
         return "Agreement: unknown, for no item was judged by two annotators."
     return (
         f"Agreement: {manifest['agreement']:.1%} of the {manifest['compared']:,} times that two annotators both ranked "
-        "the same two images, they said the same: the first, the second, or a tie."
+        "the same two images; a tie against an order counts half."
     )

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, JsonValue, ValidationError
 
 from finetune.card import card
+from finetune.errors import SnapshotBrokenError
 from finetune.types import Judgement, Preference, SnapshotImage, SnapshotReference, Split
 from generation.storage import Storage, StorageError
 from generation.types import Contract, Sha256
@@ -74,7 +75,7 @@ SCHEMA = pa.schema(
 )
 
 
-class SnapshotError(Exception):
+class SnapshotError(SnapshotBrokenError):
     """A snapshot cannot be written or read; the message is one line that says what, where and how to mend it."""
 
 
@@ -121,26 +122,27 @@ class Manifest(Facts):
     simulated: int
     """Judgements by simulated annotators."""
     agreement: float | None
-    """Of every two annotators of an item and every two images that both ranked: the share that said the same (first,
-    second, or tie); None where no item has two annotators."""
+    """How often two annotators of an item agree on two images that both ranked, a tie against an order half; None where
+    no item has two annotators."""
     compared: int
     """How many such comparisons the agreement is the share of."""
 
 
-def alike(judgements: Collection[Judgement]) -> tuple[int, int]:
-    """Return how many answers to one item are alike, and of how many.
+def alike(judgements: Collection[Judgement]) -> tuple[float, int]:
+    """Return how often two annotators of one item agree on two images, and how often two annotators ranked both.
 
-    An answer is what one of two annotators said about two images that both ranked: the first, the second, or a tie.
+    A tie against an order agrees by half. Who calls all images bad agrees and disagrees with nobody.
     """
-    same = compared = 0
+    same, compared = 0.0, 0
     places = [
         {image: place for place, group in enumerate(one.groups) for image in group}
         for one in judgements
-    ]  # fmt: skip
+        if not one.all_bad
+    ]
     for one, other in combinations(places, 2):
         for a, b in combinations(sorted(one.keys() & other.keys()), 2):
             compared += 1
-            same += _order(one[a], one[b]) == _order(other[a], other[b])
+            same += 1 - abs(_order(one[a], one[b]) - _order(other[a], other[b])) / 2
     return same, compared
 
 
@@ -267,7 +269,8 @@ class _Tally:
         self.counted: Counter[str] = Counter()
         self.prompts: set[bytes] = set()
         self.annotators: set[str] = set()
-        self.simulated = self.same = self.compared = 0
+        self.simulated = self.compared = 0
+        self.same = 0.0
 
     def add(self, preference: Preference) -> None:
         """Count a row."""

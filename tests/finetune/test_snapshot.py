@@ -329,13 +329,13 @@ def test_huggingface_datasets_loads_the_folder(
         ([((0,), (1,)), ((0,), (1,))], (1, 1)),
         ([((0,), (1,)), ((1,), (0,))], (0, 1)),
         ([((0, 1),), ((0, 1),)], (1, 1)),
-        ([((0, 1),), ((0,), (1,))], (0, 1)),
+        ([((0, 1),), ((0,), (1,))], (0.5, 1)),
         ([((0,), (1,), (2,)), ((0,), (1,))], (1, 1)),
         ([((0,), (1,)), ((0,), (1,)), ((1,), (0,))], (1, 3)),
     ],
 )
-def test_answers_are_alike_where_two_annotators_said_the_same_of_two_images(
-    groups: list[Any], expected: tuple[int, int]
+def test_two_annotators_agree_where_they_said_the_same_of_two_images(
+    groups: list[Any], expected: tuple[float, int]
 ) -> None:
     judgements = [Judgement(annotator=str(who), groups=said) for who, said in enumerate(groups)]
     assert snapshot.alike(judgements) == expected

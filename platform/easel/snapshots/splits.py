@@ -1,0 +1,173 @@
+"""Which prompts are for training, validation and test: by a hash, with prompts that say nearly the same together.
+
+Pure: no Django, no database. Two prompts are near duplicates when at least nine tenths of their words are the same
+(Jaccard similarity of the two sets). Case, punctuation, word order, articles and the plural do not count, so a short
+prompt's near duplicates are those of the very same words, and a prompt of 20 words may differ in one of them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from finetune.types import Split
+
+ALIKE = (9, 10)  # whole numbers: nine tenths as a float would miss some pairs by rounding
+_SILENT = frozenset(["a", "an", "the", "of", "on", "in", "at", "with", "and", "to", "for", "by", "is", "are", "its"])
+_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯]|\w+")  # without blanks between words, each sign is one
+
+Words = tuple[int, ...]
+"""The words of a prompt as ascending numbers: a hundred thousand prompts fit in little memory."""
+
+
+class Vocabulary:
+    """Numbers for words."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def words(self, text: str) -> Words:
+        """Return the words that count of a prompt."""
+        return tuple(sorted(self._numbers.setdefault(word, len(self._numbers)) for word in words_of(text)))
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words that count of a prompt; what has none at all is one word as a whole."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return {_singular(word) for word in _WORD.findall(plain) if word not in _SILENT} or {plain.strip()}
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def near(one: Words, other: Words) -> bool:
+    """Tell whether two prompts are near duplicates."""
+    share, of = ALIKE
+    same = len(set(one) & set(other))
+    return of * same >= share * (len(one) + len(other) - same)
+
+
+def near_pairs(prompts: Sequence[Words]) -> Iterator[tuple[int, int]]:
+    """Yield the places of every two near duplicates among different prompts, the lower place first.
+
+    Exact, without comparing all with all: sorted by how rare their words are, two sets with a similarity of at least t
+    share one of the first |x| - ceil(t |x|) + 1 words of x (prefix filter; Chaudhuri, Ganti and Kaushik 2006).
+    """
+    share, of = ALIKE
+    often = Counter(word for words in prompts for word in words)
+    holding: dict[int, list[int]] = defaultdict(list)
+    for place, words in enumerate(prompts):
+        rare = sorted(words, key=lambda word: (often[word], word))
+        seen: set[int] = set()
+        for word in rare[: len(rare) + -share * len(rare) // of + 1]:
+            for other in holding[word]:
+                if other not in seen:
+                    seen.add(other)
+                    if near(words, prompts[other]):
+                        yield other, place
+            holding[word].append(place)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How much of the prompts goes where; the rest is for training."""
+
+    validation: float = 0.05
+    test: float = 0.05
+    seed: int = 0
+
+
+class Splits:
+    """The split of each prompt of a snapshot; prompts near a held-out one are in none.
+
+    The split of a group of near duplicates is read off a hash of the seed and of one of them. So a prompt stays in its
+    split as others come: a later round does not train on what an earlier one tested with. The one exception: where
+    training would be left with nothing, it gets a group of the others'.
+    """
+
+    def __init__(self, texts: Iterable[str], held_out: Iterable[str], shares: Shares) -> None:
+        self._vocabulary = Vocabulary()
+        forbidden = {self._vocabulary.words(text) for text in held_out}
+        marks = {self._vocabulary.words(text): _mark(text, shares.seed) for text in texts}
+        prompts = [*marks, *(forbidden - marks.keys())]
+        leaders = _leaders(prompts)
+        closed = {leader for leader, words in zip(leaders, prompts, strict=True) if words in forbidden}
+        of_group: dict[int, tuple[float, float]] = {}
+        for leader, words in zip(leaders, prompts, strict=True):
+            if leader not in closed:
+                of_group[leader] = min(of_group.get(leader, (1.0, 1.0)), marks[words])
+        splits = {leader: _split(place, shares) for leader, (_, place) in of_group.items()}
+        if splits and "train" not in splits.values():
+            splits[min(of_group, key=lambda leader: of_group[leader][1])] = "train"
+        self.groups = len(splits)
+        """How many prompts there are, near duplicates counted once."""
+        self.held_out = sum(leader in closed for leader in leaders[: len(marks)])
+        """Prompts that are left out because they are near one that is held out."""
+        self._splits: dict[Words, Split] = {
+            words: splits[leader] for leader, words in zip(leaders, prompts, strict=True) if leader in splits
+        }
+
+    def of(self, text: str) -> Split | None:
+        """Return the split of a prompt, or None for one that must be left out."""
+        return self._splits.get(self._vocabulary.words(text))
+
+
+def _mark(text: str, seed: int) -> tuple[float, float]:
+    """Return two hashes of a prompt's words, 0 to 1: the first settles who speaks for a group, the second where."""
+    digest = blake2b(f"{seed}\n{' '.join(sorted(words_of(text)))}".encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8]) / 2**64, int.from_bytes(digest[8:]) / 2**64
+
+
+def _split(place: float, shares: Shares) -> Split:
+    if place < 1 - shares.validation - shares.test:
+        return "train"
+    return "validation" if place < 1 - shares.test else "test"
+
+
+def _leaders(prompts: Sequence[Words]) -> list[int]:
+    """Return one prompt of each prompt's group: near duplicates, and their near duplicates, have the same."""
+    leader = list(range(len(prompts)))
+
+    def find(place: int) -> int:
+        while leader[place] != place:
+            leader[place] = leader[leader[place]]
+            place = leader[place]
+        return place
+
+    for one, other in near_pairs(prompts):
+        leader[find(other)] = find(one)
+    return [find(place) for place in range(len(prompts))]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Two prompts that say nearly the same on both sides of a border."""
+
+    prompt: str
+    split: str
+    other: str
+    other_split: str
+
+
+def leak_among(rows: Iterable[tuple[str, str]]) -> Leak | None:
+    """Look for near duplicates in different splits among prompts and their splits; return the first two, or None.
+
+    Held-out prompts go in as a split of their own. It knows nothing of how the splits were made.
+    """
+    vocabulary = Vocabulary()
+    found: dict[Words, tuple[str, str]] = {}
+    for text, split in rows:
+        before, known = found.setdefault(vocabulary.words(text), (text, split))
+        if known != split:
+            return Leak(before, known, text, split)
+    prompts = list(found)
+    for one, other in near_pairs(prompts):
+        (text, split), (near_text, near_split) = found[prompts[one]], found[prompts[other]]
+        if split != near_split:
+            return Leak(text, split, near_text, near_split)
+    return None
