@@ -10,10 +10,11 @@ django.setup()
 from easel.common.broker import app  # noqa: E402 -- Django must be set up before its apps are imported
 
 app.autodiscover_tasks(
-    ["easel.common", "easel.images", "easel.annotation"],
+    ["easel.common", "easel.images", "easel.annotation", "easel.evaluation"],
     force=True,
 )
 app.conf.beat_schedule = {
     "sweep jobs": {"task": "easel.jobs.sweep", "schedule": 15.0},
     "gather items": {"task": "easel.annotation.gather", "schedule": 15.0},
+    "advance evaluations": {"task": "easel.evaluation.advance", "schedule": 5.0},
 }

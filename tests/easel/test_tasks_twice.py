@@ -14,11 +14,14 @@ from django.apps import apps
 from django.utils import timezone
 from easel.common.broker import app
 from easel.common.models import Job
+from easel.evaluation.scoring import claim_scores, request_scores
+from easel.evaluation.simulation import start_simulation
 from easel.images.models import Candidate
 
 from generation.types import Failure, Progress
 from tests import cast as stage
 from tests.cast import CLAIM, Cast
+from tests.easel.evaluation.judging import WORKER, measure
 
 # Renewed by each sign of life: a lease that is given twice is the same lease for a moment longer.
 PASSING = {"lease_expires_at"}
@@ -57,6 +60,25 @@ def _fail(cast: Cast) -> dict[str, Any]:
     return {"message": failure.model_dump(mode="json")}
 
 
+def _claim_scores(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 2, images=2)
+    request_scores(Candidate.objects.all(), timezone.now(), judge="taste")
+    return {"message": WORKER.model_dump(mode="json")}
+
+
+def _record_scores(cast: Cast) -> dict[str, Any]:
+    _claim_scores(cast)
+    request = claim_scores(WORKER, timezone.now())
+    assert request is not None
+    return {"message": measure(request).model_dump(mode="json")}
+
+
+def _advance(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 2, images=2)
+    start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=2)
+    return {}
+
+
 def _sweep(cast: Cast) -> dict[str, Any]:
     stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
     stage.claim()
@@ -65,6 +87,9 @@ def _sweep(cast: Cast) -> dict[str, Any]:
 
 
 TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
+    "easel.evaluation.advance": _advance,
+    "easel.evaluation.claim_scores": _claim_scores,
+    "easel.evaluation.record_scores": _record_scores,
     "easel.annotation.gather": _gather,
     "easel.images.claim": _claim,
     "easel.images.preview": _preview,
@@ -100,5 +125,5 @@ def test_a_task_that_is_run_twice_has_the_effect_of_once(name: str, cast: Cast, 
     assert once != before, "the task did nothing, so this test would show nothing"
     second = app.tasks[name].apply(kwargs=arguments, task_id=message).get()
     assert everything(storage_folder) == once
-    if name == "easel.images.claim":
+    if name in {"easel.images.claim", "easel.evaluation.claim_scores"}:
         assert second == first

@@ -27,6 +27,10 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         """Those that no image was made of."""
         return self.filter(candidates=None)
 
+    def held_out(self, project: Project) -> PromptQuerySet:
+        """Those that are kept for evaluations."""
+        return self.of_project(project).filter(held_out=True)
+
     def chosen(self, project: Project, ids: Collection[UUID] | None) -> list[Prompt]:
         """The project's prompts of these ids, or all of them. Raises InvalidInput that names an id it does not have."""
         if ids is None:

@@ -1,0 +1,1 @@
+"""Is the new model better? Blind rounds, simulated annotators, scores, the leaderboard, and the loop as a whole."""
