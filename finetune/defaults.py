@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from finetune.errors import WrongBaseError
+from finetune.errors import WrongBaseError, WrongConfigError
 from finetune.types import Method, TrainSettings
 
 SMALL = 100_000_000
@@ -45,8 +45,8 @@ _SMALL: dict[str, Any] = _LARGE | {
     "checkpoint_every": 50,
 }
 _BY_METHOD: dict[tuple[Method, bool], dict[str, Any]] = {
-    ("dpo", False): _LARGE | {"beta": 2_500.0},
-    ("dpo", True): _SMALL | {"beta": 100.0},
+    ("dpo", False): _LARGE | {"beta": 2_500.0, "guard": None},
+    ("dpo", True): _SMALL | {"beta": 100.0, "guard": None},
     # A ranking of four is as many pictures as two pairs.
     ("listwise", False): _LARGE | {"beta": 2_500.0, "batch": 32},
     ("listwise", True): _SMALL | {"beta": 100.0, "batch": 4},
@@ -56,10 +56,15 @@ _BY_METHOD: dict[tuple[Method, bool], dict[str, Any]] = {
 
 
 def fill(method: Method, weights: int, settings: TrainSettings) -> TrainSettings:
-    """Return the settings with every knob that the method has. weights: of the denoising network, see `weights_of`."""
-    values = dict(_BY_METHOD[method, weights < SMALL])
+    """Return the settings with every knob that the method has. weights: of the denoising network, see `weights_of`.
+
+    Raises WrongConfigError for a knob that the method does not have.
+    """
+    values = dict(_BY_METHOD[method, is_small(weights)])
     values["gradient_checkpointing"] = weights > HUGE
     said = {name: value for name, value in settings.model_dump().items() if value is not None}
+    for name in said.keys() - values.keys() - {"seed"}:
+        raise WrongConfigError(f"{method} has no {name}. Leave it out.")
     return TrainSettings.model_validate(values | said)
 
 

@@ -104,7 +104,7 @@ def train(
     pairs = pairs_of(opening.read_rows(snapshot, "train"), ties=config.ties)
     if not pairs:
         raise SnapshotEmptyError(
-            f"snapshot {snapshot.name}: no pair of its training rows has a preferred image, so there is nothing to learn. "
+            f"snapshot {snapshot.name}: no pair of its training rows has a preferred image, so nothing is learned. "
             "Collect rankings that are not all ties, or widen the snapshot's filters."
         )
     unseen = opening.first(opening.read_rows(snapshot, "validation"), ROWS)
