@@ -1,0 +1,238 @@
+"""What an evaluation has shown by now, read off annotations and scores: nothing of it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from easel.annotation.models import Annotation, Assignment, Item
+from easel.common.models import Job
+from easel.evaluation.models import Evaluation, Score, ScoreJob
+from easel.evaluation.results import Tally, Vote, by_category, by_item, in_words, score_of, tally
+from easel.images.models import Candidate
+from easel.preferences.intervals import Interval
+from finetune.types import Judgement
+
+ATTRIBUTES = ("subject", "style", "colour", "background")
+CATEGORY = "category"
+"""The key of a prompt's metadata that tells its category."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A figure of both models, and how the challenger's compares."""
+
+    name: str
+    a: float | None
+    b: float | None
+    meaning: str = ""
+    is_share: bool = True
+    part: bool = False
+    """Whether it is a part of the figure above it."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The challenger's figure by the baseline's."""
+        return self.b / self.a if self.a and self.b is not None and self.a > 0 else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation's figures."""
+
+    tally: Tally
+    sentence: str
+    categories: list[tuple[str, Tally]]
+    agreement: Interval | None
+    """How often two judges agree on a comparison, a tie against an order half; None where nobody judged the same."""
+    beside: list[Beside]
+    measuring: bool
+    """Whether images are still being measured."""
+    unmeasured: str
+    """Why they could not be measured, or nothing."""
+    votes: list[Vote] = field(repr=False)
+
+    def beside_named(self, name: str) -> Beside | None:
+        """The figure of that name."""
+        return next((one for one in self.beside if one.name == name), None)
+
+
+def result_of(evaluation: Evaluation) -> Result:
+    """Return what an evaluation has shown by now."""
+    votes, judgements = votes_of(evaluation)
+    counted = tally(votes)
+    jobs = ScoreJob.objects.filter(request=evaluation.request_id).exclude(judge="taste")
+    dead = jobs.filter(job__state=Job.State.DEAD).select_related("job").first()
+    return Result(
+        tally=counted,
+        sentence=in_words(counted, evaluation.a.name, evaluation.b.name),
+        categories=by_category(votes),
+        agreement=_agreement(judgements),
+        beside=[*_fidelity(evaluation), *_diversity(evaluation), *_rewards(evaluation)],
+        measuring=jobs.filter(job__state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists(),
+        unmeasured=dead.job.error if dead else "",
+        votes=votes,
+    )
+
+
+def votes_of(evaluation: Evaluation) -> tuple[list[Vote], dict[str, list[Judgement]]]:
+    """Return the votes that count, and by item the judgements behind them; surplus answers count nowhere."""
+    pairs = pairs_of(evaluation)
+    rows = (
+        Annotation.objects.filter(item__request=evaluation.request_id, assignment__state=Assignment.State.SUBMITTED)
+        .order_by("id")
+        .values_list("item", "item__prompt", "item__prompt__metadata", "annotator", "ranking", "all_bad")
+    )
+    votes: list[Vote] = []
+    judgements: dict[str, list[Judgement]] = {}
+    for item, prompt, metadata, annotator, ranking, all_bad in rows:
+        if item not in pairs:
+            continue
+        a, b = map(str, pairs[item])
+        score = score_of(ranking, a, b, all_bad=all_bad)
+        if score is None:
+            continue
+        votes.append(Vote(str(item), str(prompt), category_of(metadata), str(annotator), score))
+        groups = ((1,), (0,)) if score == 1 else ((0,), (1,)) if score == 0 else ((0, 1),)
+        judgements.setdefault(str(item), []).append(Judgement(annotator=str(annotator), groups=groups))
+    return votes, judgements
+
+
+def category_of(metadata: dict[str, Any]) -> str:
+    """Return a prompt's category, or nothing."""
+    return str(metadata.get(CATEGORY, "") or "")[:100]
+
+
+def pairs_of(evaluation: Evaluation) -> dict[UUID, tuple[UUID, UUID]]:
+    """Return the two images of each comparison: a's, then b's."""
+    found: dict[UUID, dict[UUID, UUID]] = {}
+    links = Item.candidates.through.objects.filter(item__request=evaluation.request_id)
+    for item, candidate, model in links.values_list("item", "candidate", "candidate__model"):
+        found.setdefault(item, {})[model] = candidate
+    a, b = evaluation.a_id, evaluation.b_id
+    return {item: (images[a], images[b]) for item, images in found.items() if a in images and b in images}
+
+
+def _agreement(judgements: dict[str, list[Judgement]]) -> Interval | None:
+    shared = [said for said in judgements.values() if len(said) > 1]
+    if not shared:
+        return None
+    from easel.preferences.agreement import measure
+
+    return measure(shared).pairs
+
+
+def _fidelity(evaluation: Evaluation) -> list[Beside]:
+    """The share of what prompts say that the images show, by the referee; then each attribute by itself."""
+    rows = Score.objects.by("referee").filter(candidate__request=evaluation.request_id)
+    seen: dict[UUID, dict[str, list[float]]] = {evaluation.a_id: {}, evaluation.b_id: {}}
+    for model, values in rows.values_list("candidate__model", "values"):
+        said = {name: values[name] for name in ATTRIBUTES if name in (values or {})}
+        if said and model in seen:
+            seen[model].setdefault("all", []).append(sum(said.values()) / len(said))
+            for name, right in said.items():
+                seen[model].setdefault(name, []).append(right)
+    a, b = seen[evaluation.a_id], seen[evaluation.b_id]
+    if not a and not b:
+        return []
+    whole = Beside(
+        "Prompt fidelity",
+        _mean(a.get("all")),
+        _mean(b.get("all")),
+        "Share of what the prompts say that the images show, by a judge that nothing was taught with.",
+    )
+    parts = [
+        Beside(name.capitalize(), _mean(a.get(name)), _mean(b.get(name)), f"{name} as the prompt says", part=True)
+        for name in ATTRIBUTES
+        if name in a or name in b
+    ]
+    return [whole, *parts]
+
+
+def _diversity(evaluation: Evaluation) -> list[Beside]:
+    found: dict[UUID, list[tuple[float, int]]] = {}
+    parts = ScoreJob.objects.filter(request=evaluation.request_id, judge="referee", prompts__gt=0)
+    for model, diversity, prompts in parts.exclude(diversity=None).values_list("model", "diversity", "prompts"):
+        found.setdefault(model, []).append((diversity, prompts))
+
+    def mean(model: UUID) -> float | None:
+        of = found.get(model)
+        return sum(value * count for value, count in of) / sum(count for _, count in of) if of else None
+
+    if not found:
+        return []
+    meaning = "Mean distance between the images of one prompt: 0 where all are alike."
+    return [Beside("Diversity", mean(evaluation.a_id), mean(evaluation.b_id), meaning, is_share=False)]
+
+
+def _rewards(evaluation: Evaluation) -> list[Beside]:
+    rows = Score.objects.filter(
+        candidate__request=evaluation.request_id, reward_model__isnull=False, values__isnull=False
+    ).select_related("reward_model")
+    found: dict[str, dict[UUID, list[float]]] = {}
+    for name, model, values in rows.values_list("reward_model__name", "candidate__model", "values"):
+        if "reward" in (values or {}):
+            found.setdefault(name, {}).setdefault(model, []).append(values["reward"])
+    return [
+        Beside(
+            "Reward score",
+            _mean(of.get(evaluation.a_id)),
+            _mean(of.get(evaluation.b_id)),
+            f"Mean score by {name}: higher is better; only the difference means something.",
+            is_share=False,
+        )
+        for name, of in found.items()
+    ]
+
+
+def _mean(values: Sequence[float] | None) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two images of a comparison and how it went."""
+
+    prompt: str
+    a: Candidate
+    b: Candidate
+    score: float | None
+    """Mean of the votes on b; None: nobody has judged it."""
+
+    @property
+    def outcome(self) -> str:
+        """won, lost or tied by b; waits."""
+        if self.score is None:
+            return "waits"
+        return "won" if self.score > 0.5 else "lost" if self.score < 0.5 else "tied"
+
+
+ORDERS = ("lost", "won", "tied", "all")
+
+
+def comparisons(evaluation: Evaluation, votes: Sequence[Vote], order: str, start: int, count: int) -> list[Pair]:
+    """Return some comparisons: where b lost, won or tied, the clearest first, or all in the order of the prompts."""
+    scores = by_item(votes)
+    pairs = pairs_of(evaluation)
+    items = list(
+        Item.objects.filter(request=evaluation.request_id).order_by("prompt", "group").values_list("pk", flat=True)
+    )
+    shown = [pk for pk in items if pk in pairs]
+    if order == "lost":
+        shown = sorted((pk for pk in shown if scores.get(str(pk), 1) < 0.5), key=lambda pk: scores[str(pk)])
+    elif order == "won":
+        shown = sorted((pk for pk in shown if scores.get(str(pk), 0) > 0.5), key=lambda pk: -scores[str(pk)])
+    elif order == "tied":
+        shown = [pk for pk in shown if scores.get(str(pk)) == 0.5]
+    wanted = shown[start : start + count]
+    images = (
+        Candidate.objects.defer("manifest")
+        .select_related("prompt")
+        .in_bulk([image for pk in wanted for image in pairs[pk]])
+    )
+    return [
+        Pair(images[pairs[pk][0]].prompt.text, images[pairs[pk][0]], images[pairs[pk][1]], scores.get(str(pk)))
+        for pk in wanted
+    ]
