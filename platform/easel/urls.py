@@ -10,6 +10,7 @@ from easel.accounts import views as accounts
 from easel.annotation import api as annotation_api
 from easel.annotation import views as annotation
 from easel.common import views as common
+from easel.evaluation import api as evaluation_api
 from easel.forms import api as forms_api
 from easel.images import api as images_api
 from easel.images import import_api, import_views, serving
@@ -46,6 +47,12 @@ api = [
     path("generations/<uuid:pk>/cancel/", images_api.GenerationCancel.as_view(), name="generation_cancel"),
     path("generations/<uuid:pk>/pause/", images_api.GenerationPause.as_view(), name="generation_pause"),
     path("generations/<uuid:pk>/resume/", images_api.GenerationResume.as_view(), name="generation_resume"),
+    path("projects/<uuid:pk>/evaluations/", evaluation_api.ProjectEvaluations.as_view(), name="evaluations"),
+    path("projects/<uuid:pk>/leaderboard/", evaluation_api.ProjectLeaderboard.as_view(), name="leaderboard"),
+    path("projects/<uuid:pk>/simulations/", evaluation_api.ProjectSimulations.as_view(), name="simulations"),
+    path("evaluations/<uuid:pk>/", evaluation_api.EvaluationDetail.as_view(), name="evaluation"),
+    path("evaluations/<uuid:pk>/promotion/", evaluation_api.EvaluationPromotion.as_view(), name="evaluation_promotion"),
+    path("simulations/<uuid:pk>/", evaluation_api.SimulationDetail.as_view(), name="simulation"),
     path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
     path(
         "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"

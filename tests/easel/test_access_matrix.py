@@ -21,14 +21,18 @@ from easel.accounts.models import ApiToken
 from easel.accounts.services import create_token, create_user
 from easel.annotation.models import Assignment
 from easel.common import jobs
+from easel.evaluation.models import Evaluation, Simulation
+from easel.evaluation.services import start_evaluation
+from easel.evaluation.simulation import start_simulation
 from easel.images import imports
 from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.images.services import pause
 from easel.projects.models import Invitation, Membership
 from easel.projects.services import invite
 from easel.prompts.conditioning import File, add_picture
-from easel.prompts.models import ConditioningImage, PromptImport
+from easel.prompts.models import ConditioningImage, Prompt, PromptImport
 from easel.prompts.services import preview_import
+from easel.registry.models import ModelVersion
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
@@ -76,6 +80,12 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "api:assignment_draft": {"PUT": BOBS_OWN},
     "api:assignment_skip": {"POST": (401, 201, 404, 404, 404, 404)},
     "api:assignment_heartbeat": {"PUT": BOBS_OWN},
+    "api:evaluations": {"GET": INSPECT, "POST": (401, 403, 404, 202, 404, 202)},
+    "api:evaluation": {"GET": INSPECT},
+    "api:evaluation_promotion": {"POST": (401, 403, 404, 201, 404, 403)},
+    "api:leaderboard": {"GET": INSPECT},
+    "api:simulations": {"GET": INSPECT, "POST": (401, 403, 404, 202, 404, 403)},
+    "api:simulation": {"GET": INSPECT},
     "sign_in": {"GET": (200, 302, 302, 302, 302, 302), "POST": (200, 302, 302, 302, 302, 302)},
     "sign_out": {"POST": (302,) * 6},
     "account": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 200, 200, 200, 200, 200)},
@@ -136,6 +146,8 @@ class World:
     preview: PromptImport
     images: ImageImport
     picture: ConditioningImage
+    evaluation: Evaluation
+    simulation: Simulation
     invitation: Invitation
     secret: str
     member: Membership
@@ -179,6 +191,13 @@ def make_world(cast: Cast) -> World:
         "foreign admin": cast.charlie,
         "engineer": cast.dave,
     }
+    rival = ModelVersion.objects.create(
+        name="Rival", location="folder:rival", family="lora", kind="adapter", base=cast.model, created_at=timezone.now()
+    )
+    held_out = stage.make_prompts(cast.project, "an icon to compare by")
+    Prompt.objects.filter(pk=held_out[0].pk).update(held_out=True)
+    evaluation = start_evaluation(cast.project, cast.alice, timezone.now(), a=cast.model, b=rival)
+    simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     found = imports.read_files(cast.project, [imports.Upload("a.png", stage.draw(3), imports.Said(prompt="a pear"))])
     return World(
         cast=cast,
@@ -190,6 +209,8 @@ def make_world(cast: Cast) -> World:
         preview=preview_import(cast.project, "more.txt", b"one more icon", cast.erin, timezone.now()),
         images=imports.keep_preview(cast.project, found, cast.erin, timezone.now()),
         picture=add_picture(cast.project, "image", File("a.png", stage.draw(5)), cast.dave, timezone.now()).picture,
+        evaluation=evaluation,
+        simulation=simulation,
         invitation=invitation,
         secret=secret,
         member=Membership.objects.get(project=cast.project, user=cast.dave),
@@ -211,6 +232,10 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.waiting.pk]
     if plain in {"generation_resume", "resume_generation"}:
         return [world.paused.pk]
+    if plain in {"evaluation", "evaluation_promotion", "promote"}:
+        return [world.evaluation.pk]
+    if plain in {"simulation", "cancel_simulation"}:
+        return [world.simulation.pk]
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
     return {
@@ -237,6 +262,8 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
         "api:projects": {"name": "Mine", "template": stage.TEMPLATE},
         "api:prompts": {"prompts": ["an icon of a pear"]},
         "api:generations": {"model": "Painter"},
+        "api:evaluations": {"a": "Painter", "b": "Rival"},
+        "api:simulations": {"taste": "careless", "rankings": 5},
         "api:assignment_annotation": {"answers": stage.answers_for(world.assignment), "active_ms": 900},
         "api:assignment_draft": {"answers": {}, "version": 0},
         "api:assignment_skip": {"reason": "unsure"},
