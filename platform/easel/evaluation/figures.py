@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from easel.annotation.models import Annotation, Assignment, Item
@@ -12,8 +12,10 @@ from easel.common.models import Job
 from easel.evaluation.models import Evaluation, Score, ScoreJob
 from easel.evaluation.results import Tally, Vote, by_category, by_item, in_words, score_of, tally
 from easel.images.models import Candidate
-from easel.preferences.intervals import Interval
 from finetune.types import Judgement
+
+if TYPE_CHECKING:  # it needs numpy, which a web process loads with the first page that shows figures
+    from easel.preferences.intervals import Interval
 
 ATTRIBUTES = ("subject", "style", "colour", "background")
 CATEGORY = "category"

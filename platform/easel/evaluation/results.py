@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from easel.preferences.intervals import Interval, win_rate
+if TYPE_CHECKING:  # it needs numpy, which a web process loads with the first page that shows figures
+    from easel.preferences.intervals import Interval
 
 Outcome = Literal["better", "worse", "open", "none"]
 WON, TIED, LOST = 1.0, 0.5, 0.0
@@ -72,6 +73,8 @@ class Tally:
 
 def tally(votes: Sequence[Vote]) -> Tally:
     """Count votes and tell the win rate with its interval; the same votes always give the same interval."""
+    from easel.preferences.intervals import win_rate
+
     scores = [vote.score for vote in votes]
     return Tally(
         won=scores.count(WON),
