@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
@@ -161,12 +161,14 @@ def write(
     *,
     copy_images: bool = True,
     row_group: int = ROW_GROUP,
+    finish: Callable[[Manifest], Manifest] = lambda manifest: manifest,
 ) -> Manifest:
     """Write a snapshot into `folder`, row by row; return its manifest.
 
     Every image is read from `storage` and checked against its hash; `copy_images` puts it into the folder too.
-    `snapshot.json` comes last: a folder without one is no snapshot. Raises SnapshotError for an image that is missing
-    or has changed, and where the folder holds a snapshot already.
+    `finish` sees the manifest when all rows are written: it may add to it, or raise. `snapshot.json` comes last: a
+    folder without one is no snapshot. Raises SnapshotError for an image that is missing or has changed, and where the
+    folder holds a snapshot already.
     """
     if (folder / MANIFEST).exists():
         raise SnapshotError(f"{folder} holds a snapshot already, and snapshots never change. Choose another folder.")
@@ -204,6 +206,7 @@ def write(
             "compared": compared,
         }
     )
+    manifest = finish(manifest)
     (folder / CARD).write_text(card(manifest.model_dump(mode="json")))
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
@@ -329,6 +332,13 @@ def read(folder: Path, split: Split) -> Iterator[Preference]:
         raise SnapshotError(f"{path}, row {number}: {_first_line(error)}") from error
     except (pa.ArrowException, OSError) as error:
         raise SnapshotError(f"{path} cannot be read: {_first_line(error)}. Fetch the snapshot again.") from error
+
+
+def prompts_of(folder: Path, split: Split) -> Iterator[str]:
+    """Yield the prompts of a split's rows, and nothing else of them."""
+    with pq.ParquetFile(folder / f"{split}.parquet") as file:
+        for batch in file.iter_batches(batch_size=_BATCH, columns=["prompt"]):
+            yield from batch.column(0).to_pylist()
 
 
 def image_bytes(folder: Path, image: SnapshotImage) -> bytes:

@@ -12,11 +12,13 @@ import easel.celery  # noqa: F401 -- it registers the tasks of every app
 import pytest
 from django.apps import apps
 from django.utils import timezone
+from easel.annotation import services as annotation
 from easel.common.broker import app
 from easel.common.models import Job
 from easel.evaluation.scoring import claim_scores, request_scores
 from easel.evaluation.simulation import start_simulation
 from easel.images.models import Candidate
+from easel.snapshots.services import take_snapshot
 
 from generation.types import Failure, Progress
 from tests import cast as stage
@@ -86,6 +88,16 @@ def _sweep(cast: Cast) -> dict[str, Any]:
     return {}
 
 
+def _freeze(cast: Cast) -> dict[str, Any]:
+    for text in ("a fox", "a hen"):
+        stage.generate(cast, stage.make_prompts(cast.project, text))
+    stage.work_off()
+    annotation.gather(timezone.now(), cast.project)
+    stage.annotate(cast.project, cast.bob, 2)
+    take_snapshot(cast.project, cast.dave, timezone.now())
+    return {}
+
+
 TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.evaluation.advance": _advance,
     "easel.evaluation.claim_scores": _claim_scores,
@@ -97,6 +109,7 @@ TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.jobs.fail": _fail,
     "easel.jobs.progress": _progress,
     "easel.jobs.sweep": _sweep,
+    "easel.snapshots.freeze": _freeze,
 }
 
 

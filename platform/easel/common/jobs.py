@@ -20,7 +20,12 @@ from generation.types import Failure, Lease, Progress
 
 logger = logging.getLogger(__name__)
 
-BELLS = {"live": "generation.ring", "batch": "generation.ring", "train": "finetune.ring"}
+BELLS = {
+    "live": "generation.ring",
+    "batch": "generation.ring",
+    "train": "finetune.ring",
+    "web": "easel.snapshots.freeze",
+}
 # Failures that say nothing about the job itself: it waits and is tried again, without using up an attempt.
 NO_FAULT_OF_THE_JOB = frozenset({"storage_full", "worker_stopping"})
 

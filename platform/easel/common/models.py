@@ -46,12 +46,13 @@ class Job(models.Model):
     class Lane(models.TextChoices):
         """Live work has a person waiting for it and goes first. The order here is the order of the lanes.
 
-        Fine-tunes and scores have workers of their own.
+        Fine-tunes and scores have workers of their own; what is of the web lane the platform does itself.
         """
 
         LIVE = "live"
         BATCH = "batch"
         TRAIN = "train"
+        WEB = "web"
 
     MOVES: ClassVar[Moves] = {
         State.RUNNING: frozenset({State.QUEUED}),

@@ -56,7 +56,7 @@ class NewGenerationSerializer(serializers.Serializer[Any]):
         help_text="In place of `model`, to compare several: each makes its images from the same seeds.",
     )
     lane = serializers.ChoiceField(
-        choices=Job.Lane.choices,
+        choices=["live", "batch"],
         default=Job.Lane.BATCH,
         help_text="live: somebody waits for a few images; it goes before all batch work.",
     )

@@ -1,0 +1,117 @@
+"""Which annotations a snapshot takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db.models import Count, F, Func, IntegerField, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.lookups import In
+from pydantic import Field, model_validator
+
+from easel.accounts.models import User
+from easel.annotation.models import Annotation, Assignment
+from easel.images.models import GenerationRequest
+from easel.projects.models import Project
+from generation.types import Contract
+
+CATEGORY = "category"
+"""The column of a prompt's metadata that names its category."""
+
+
+class Filters(Contract):
+    """What is asked of annotations; a filter that is left out takes all."""
+
+    since: date | None = None
+    until: date | None = None
+    """Both days are taken, from midnight to midnight UTC."""
+    template_version: UUID | None = None
+    categories: tuple[str, ...] = Field(default=(), max_length=1_000)
+    least_agreement: float | None = Field(default=None, ge=0, le=1)
+    """How often an item's annotators must agree on two images; items with one annotator are left out then."""
+    verdict: Literal["any"] = "any"
+    """What reviewers said. There are no reviews yet: where they are built, "accepted" becomes a choice here and a
+    condition in `chosen`."""
+
+    @model_validator(mode="after")
+    def _days_are_in_order(self) -> Filters:
+        if self.since and self.until and self.since > self.until:
+            raise ValueError("the first day comes after the last one")
+        return self
+
+
+def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: datetime) -> QuerySet[Annotation]:
+    """Annotations that a snapshot of that moment takes. `least_agreement` is asked of whole items, not here.
+
+    Never among them: what was annotated of held-out prompts or of evaluations, which nothing may be trained on, and
+    surplus annotations. Gold items will be left out here too.
+    """
+    rows = Annotation.objects.filter(
+        project=project,
+        created_at__lte=at,
+        assignment__state=Assignment.State.SUBMITTED,
+        item__prompt__held_out=False,
+    ).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
+    if not include_simulated:
+        rows = rows.filter(annotator__kind=User.Kind.HUMAN)
+    if filters.since:
+        rows = rows.filter(created_at__gte=_midnight(filters.since))
+    if filters.until:
+        rows = rows.filter(created_at__lt=_midnight(filters.until) + timedelta(days=1))
+    if filters.template_version:
+        rows = rows.filter(item__template_version=filters.template_version)
+    if filters.categories:
+        category = KeyTextTransform(CATEGORY, "item__prompt__metadata")
+        rows = rows.filter(In(category, list(filters.categories)))
+    return rows
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the filters would take, and what there is."""
+
+    every: int
+    """Annotations of the project, whatever they are of."""
+    people: int
+    """Those by people."""
+    judgements: int
+    """Annotations that are taken."""
+    decided: int
+    """Those of them that put an image before another, and accept one."""
+    items: int
+    prompts: int
+    annotators: int
+
+
+class _Length(Func):
+    function = "jsonb_array_length"
+    output_field = IntegerField()
+
+
+def survey(project: Project, filters: Filters, *, include_simulated: bool, at: datetime) -> Survey:
+    """Count what a snapshot would take now; items that `least_agreement` will leave out are counted too."""
+    of_project = Annotation.objects.filter(project=project)
+    counts = of_project.aggregate(every=Count("*"), people=Count("pk", filter=Q(annotator__kind=User.Kind.HUMAN)))
+    rows = chosen(project, filters, include_simulated=include_simulated, at=at)
+    taken: dict[str, Any] = rows.annotate(groups=_Length(F("ranking"))).aggregate(
+        judgements=Count("*"),
+        decided=Count("pk", filter=Q(groups__gte=2, all_bad=False)),
+        items=Count("item", distinct=True),
+        prompts=Count("item__prompt", distinct=True),
+        annotators=Count("annotator", distinct=True),
+    )
+    return Survey(**counts, **taken)
+
+
+def categories_of(project: Project) -> list[str]:
+    """The categories of a project's prompts, the most frequent first."""
+    rows = project.prompts.filter(metadata__has_key=CATEGORY).annotate(category=KeyTextTransform(CATEGORY, "metadata"))
+    counted = rows.values("category").annotate(n=Count("pk")).order_by("-n", "category")
+    return [row["category"] for row in counted[:100] if row["category"]]
