@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import isnan, sqrt
 
 import numpy as np
 
@@ -124,29 +124,29 @@ class _Values:
 
     def alpha(self, resamples: int, level: float, seed: int) -> Interval:
         """Return alpha with its interval."""
-        votes = sum(len(pattern) * times for pattern, times in self._times().items())
-        names, index = np.unique(np.frombuffer(self.item, dtype=np.int64), return_inverse=True)
+        if not self.patterns:
+            return Interval(None, None, None, 0, 0)
         unit = np.frombuffer(self.pattern, dtype=np.int64)
+        items, index = np.unique(np.frombuffer(self.item, dtype=np.int64), return_inverse=True)
+        answers = int(np.array([len(one) for one in self.patterns])[unit].sum())
         table = self._coincidences()
-        estimate = alpha_of(np.bincount(unit, minlength=len(table)) @ table) if len(unit) else np.nan
-        if np.isnan(estimate):
-            return Interval(None, None, None, votes, len(names))
-        if len(names) < 2:
-            return Interval(float(estimate), None, None, votes, len(names))
+
+        def times(weights: Array | None = None) -> Array:
+            return np.bincount(unit, weights=weights, minlength=len(table)).astype(float)
+
+        estimate = float(alpha_of(times() @ table))
+        if isnan(estimate):
+            return Interval(None, None, None, answers, len(items))
+        if len(items) < 2:
+            return Interval(estimate, None, None, answers, 1)
         found = np.concatenate(
             [
-                alpha_of(
-                    np.array([np.bincount(unit, weights=one[index], minlength=len(table)) for one in draws]) @ table
-                )
-                for draws in resampled(len(names), resamples, seed)
+                alpha_of(np.array([times(one[index]) for one in draws]) @ table)
+                for draws in resampled(len(items), resamples, seed)
             ]
         )
         low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
-        return Interval(float(estimate), float(low), float(high), votes, len(names))
-
-    def _times(self) -> Counter[tuple[float, ...]]:
-        names = list(self.patterns)
-        return Counter({names[number]: times for number, times in Counter(self.pattern).items()})
+        return Interval(estimate, float(low), float(high), answers, len(items))
 
     def _coincidences(self) -> Array:
         """Return each pattern's coincidences, (patterns, values * values): ordered pairs of values, by m - 1."""

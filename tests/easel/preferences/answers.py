@@ -12,7 +12,7 @@ from finetune.types import Judgement
 
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
 
-drawn = settings(max_examples=60, deadline=None)
+drawn = settings(max_examples=25, deadline=None)
 weights = st.floats(min_value=0.05, max_value=1.0)
 
 
