@@ -39,6 +39,16 @@ def test_a_web_process_never_loads_torch() -> None:
     assert loaded & {"torch", "diffusers", "transformers", "datasets", "trl", "peft"} == set()
 
 
+def test_the_maths_of_preferences_loads_no_django_and_weighing_an_item_not_even_numpy() -> None:
+    models = ("agreement", "bradley_terry", "davidson", "intervals", "plackett_luce", "reliability")
+    loaded = _loaded("".join(f"import easel.preferences.{name}\n" for name in models))
+    assert "numpy" in loaded
+    assert (
+        loaded & {"django", "rest_framework", "celery", "scipy", "pandas", "evalica", "choix", "krippendorff"} == set()
+    )
+    assert "numpy" not in _loaded("import easel.preferences.aggregate")
+
+
 @pytest.mark.parametrize("module", ["generation.worker", "generation.engine", "finetune"])
 def test_workers_never_load_the_platform(module: str) -> None:
     loaded = _loaded(f"import {module}", BROKER_URL="redis://localhost")
