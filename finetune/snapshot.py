@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
-from typing import Any, get_args
+from typing import IO, Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -317,28 +317,42 @@ def read(folder: Path, split: Split) -> Iterator[Preference]:
     Raises SnapshotError where the file is missing or damaged. Images are checked by `check` and by `image_bytes`.
     """
     path = folder / f"{split}.parquet"
+    if not path.is_file():
+        raise SnapshotError(f"{folder} is no snapshot: it has no {path.name}.")
+    yield from read_file(path, str(path))
+
+
+def read_file(file: Path | IO[bytes], name: str) -> Iterator[Preference]:
+    """Yield the rows of a split's file, wherever it lies. Raises SnapshotError that calls the file by `name`."""
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_BATCH):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield Preference.model_validate(
-                        {**row, "pairs": [(pair["a"], pair["b"], pair["p"]) for pair in row["pairs"]]}
-                    )
-    except FileNotFoundError as error:
-        raise SnapshotError(f"{folder} is no snapshot: it has no {path.name}.") from error
+        for row in _columns(file, None):
+            number += 1
+            yield Preference.model_validate(
+                {**row, "pairs": [(pair["a"], pair["b"], pair["p"]) for pair in row["pairs"]]}
+            )
     except (ValidationError, TypeError, KeyError) as error:
-        raise SnapshotError(f"{path}, row {number}: {_first_line(error)}") from error
+        raise SnapshotError(f"{name}, row {number}: {_first_line(error)}") from error
     except (pa.ArrowException, OSError) as error:
-        raise SnapshotError(f"{path} cannot be read: {_first_line(error)}. Fetch the snapshot again.") from error
+        raise SnapshotError(f"{name} cannot be read: {_first_line(error)}. Fetch the snapshot again.") from error
 
 
-def prompts_of(folder: Path, split: Split) -> Iterator[str]:
-    """Yield the prompts of a split's rows, and nothing else of them."""
-    with pq.ParquetFile(folder / f"{split}.parquet") as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=["prompt"]):
-            yield from batch.column(0).to_pylist()
+def prompts_of(file: Path | IO[bytes]) -> Iterator[str]:
+    """Yield the prompts of the rows of a split's file, and nothing else of them."""
+    for row in _columns(file, ["prompt"]):
+        yield row["prompt"]
+
+
+def keys_of(file: Path | IO[bytes]) -> Iterator[str]:
+    """Yield the keys of the images of a split's file: one for each image of each row."""
+    for row in _columns(file, ["images"]):
+        yield from (image["key"] for image in row["images"])
+
+
+def _columns(file: Path | IO[bytes], names: list[str] | None) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(file) as rows:
+        for batch in rows.iter_batches(batch_size=_BATCH, columns=names):
+            yield from batch.to_pylist()
 
 
 def image_bytes(folder: Path, image: SnapshotImage) -> bytes:

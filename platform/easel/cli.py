@@ -51,6 +51,8 @@ from easel.registry.models import ModelVersion  # noqa: E402
 from easel.registry.services import NewModel, add_model  # noqa: E402
 from easel.snapshots import exports  # noqa: E402
 from easel.snapshots.api import FORMATS  # noqa: E402
+from easel.snapshots.models import DatasetSnapshot  # noqa: E402
+from easel.snapshots.services import take_snapshot  # noqa: E402
 from generation.storage import StorageError  # noqa: E402
 from generation.types import RenderSettings  # noqa: E402
 
@@ -396,6 +398,31 @@ def evaluate(
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+@easel.command("snapshot")
+@project_option
+@click.option("--name", default="", help="Snapshot and a number if left out.")
+@click.option("--include-simulated", is_flag=True, help="With the annotations of simulated annotators.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is frozen.")
+@json_option
+def snapshot_(project_pk: UUID, name: str, include_simulated: bool, wait: bool, as_json: bool) -> None:
+    """Freeze a project's annotations up to now, for training."""
+    project = _project(project_pk)
+    taken = take_snapshot(project, _owner(project), timezone.now(), name=name, include_simulated=include_simulated)
+    if wait:
+        with click.progressbar(length=taken.job.total, label="Freezing", file=sys.stderr) as bar:
+            while taken.live:
+                time.sleep(0.2)
+                before = taken.job.done
+                taken = DatasetSnapshot.objects.select_related("job").get(pk=taken.pk)
+                bar.update(max(taken.job.done - before, 0))
+    if taken.error:
+        raise Refusal(taken.error)
+    body = {"id": str(taken.pk), "name": taken.name, "state": taken.state, "sha256": taken.sha256}
+    counts = ", ".join(f"{split} {counts['rows']}" for split, counts in taken.counts.items())
+    line = f"{taken.name}, {taken.state}{f': {counts} items, {taken.sha256[:12]}' if counts else ''} ({taken.pk})"
+    _print(as_json, {**body, "counts": taken.counts}, line)
 
 
 @easel.command()

@@ -11,6 +11,7 @@ from easel.annotation import api as annotation_api
 from easel.annotation import views as annotation
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
+from easel.evaluation import views as evaluation
 from easel.forms import api as forms_api
 from easel.images import api as images_api
 from easel.images import import_api, import_views, serving
@@ -22,6 +23,7 @@ from easel.prompts import api as prompts_api
 from easel.prompts import views as prompts
 from easel.registry import api as registry_api
 from easel.snapshots import api as snapshots_api
+from easel.snapshots import snapshot_api, snapshot_views
 from easel.snapshots import views as snapshots
 
 api = [
@@ -39,6 +41,9 @@ api = [
     path("projects/<uuid:pk>/annotations/", annotation_api.ProjectAnnotations.as_view(), name="annotations"),
     path("projects/<uuid:pk>/progress/", annotation_api.ProjectProgress.as_view(), name="progress"),
     path("projects/<uuid:pk>/export/", snapshots_api.ProjectExport.as_view(), name="export"),
+    path("projects/<uuid:pk>/snapshots/", snapshot_api.ProjectSnapshots.as_view(), name="snapshots"),
+    path("snapshots/<uuid:pk>/", snapshot_api.SnapshotDetail.as_view(), name="snapshot"),
+    path("snapshots/<uuid:pk>/download/", snapshot_api.SnapshotDownload.as_view(), name="snapshot_download"),
     path("projects/<uuid:pk>/conditioning/", prompts_api.ProjectConditioning.as_view(), name="conditioning"),
     path("projects/<uuid:pk>/images/", import_api.ProjectImages.as_view(), name="images"),
     path("generations/<uuid:pk>/", images_api.GenerationDetail.as_view(), name="generation"),
@@ -94,7 +99,18 @@ urlpatterns = [
     ),
     path("projects/<uuid:pk>/images/side-by-side/", images.side_by_side, name="side_by_side"),
     path("projects/<uuid:pk>/annotations/", annotation.annotation_list, name="annotations"),
+    path("projects/<uuid:pk>/evaluations/", evaluation.evaluations, name="evaluations"),
+    path("projects/<uuid:pk>/evaluations/new/", evaluation.new_evaluation, name="new_evaluation"),
+    path("projects/<uuid:pk>/leaderboard/", evaluation.leaderboard, name="leaderboard"),
+    path("projects/<uuid:pk>/simulations/", evaluation.simulations, name="simulations"),
+    path("evaluations/<uuid:pk>/", evaluation.evaluation, name="evaluation"),
+    path("evaluations/<uuid:pk>/promote/", evaluation.promote, name="promote"),
+    path("simulations/<uuid:pk>/cancel/", evaluation.cancel_simulation, name="cancel_simulation"),
     path("projects/<uuid:pk>/export/", snapshots.export, name="export"),
+    path("projects/<uuid:pk>/snapshots/", snapshot_views.snapshots, name="snapshots"),
+    path("projects/<uuid:pk>/snapshots/new/", snapshot_views.new_snapshot, name="new_snapshot"),
+    path("projects/<uuid:pk>/snapshots/count/", snapshot_views.snapshot_count, name="snapshot_count"),
+    path("projects/<uuid:pk>/snapshots/<uuid:snapshot_pk>/", snapshot_views.snapshot, name="snapshot"),
     path("projects/<uuid:pk>/people/", projects.people, name="people"),
     path("projects/<uuid:pk>/people/<uuid:member_pk>/role/", projects.member_role, name="member_role"),
     path("projects/<uuid:pk>/people/<uuid:member_pk>/remove/", projects.remove_member, name="remove_member"),

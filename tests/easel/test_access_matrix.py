@@ -33,6 +33,8 @@ from easel.prompts.conditioning import File, add_picture
 from easel.prompts.models import ConditioningImage, Prompt, PromptImport
 from easel.prompts.services import preview_import
 from easel.registry.models import ModelVersion
+from easel.snapshots.models import DatasetSnapshot
+from easel.snapshots.services import freeze_next, take_snapshot
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
@@ -86,6 +88,13 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "api:leaderboard": {"GET": INSPECT},
     "api:simulations": {"GET": INSPECT, "POST": (401, 403, 404, 202, 404, 403)},
     "api:simulation": {"GET": INSPECT},
+    "evaluations": {"GET": PAGE_OF_INSPECTORS},
+    "new_evaluation": {"GET": (302, 403, 404, 200, 404, 200), "POST": (302, 403, 404, 302, 404, 302)},
+    "evaluation": {"GET": PAGE_OF_INSPECTORS},
+    "promote": {"POST": ACT_OF_MANAGERS},
+    "leaderboard": {"GET": PAGE_OF_INSPECTORS},
+    "simulations": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "cancel_simulation": {"POST": ACT_OF_MANAGERS},
     "sign_in": {"GET": (200, 302, 302, 302, 302, 302), "POST": (200, 302, 302, 302, 302, 302)},
     "sign_out": {"POST": (302,) * 6},
     "account": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 200, 200, 200, 200, 200)},
@@ -111,6 +120,13 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "side_by_side": {"GET": PAGE_OF_INSPECTORS},
     "annotations": {"GET": PAGE_OF_INSPECTORS},
     "export": {"GET": PAGE_OF_INSPECTORS},
+    "api:snapshots": {"GET": INSPECT, "POST": (401, 403, 404, 202, 404, 202)},
+    "api:snapshot": {"GET": INSPECT},
+    "api:snapshot_download": {"GET": INSPECT},
+    "snapshots": {"GET": PAGE_OF_INSPECTORS},
+    "new_snapshot": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
+    "snapshot_count": {"GET": PAGE_OF_INSPECTORS},
+    "snapshot": {"GET": PAGE_OF_INSPECTORS},
     "people": {"GET": PAGE_OF_MANAGERS, "POST": PAGE_OF_MANAGERS},
     "member_role": {"POST": ACT_OF_MANAGERS},
     "remove_member": {"POST": ACT_OF_MANAGERS},
@@ -148,6 +164,7 @@ class World:
     picture: ConditioningImage
     evaluation: Evaluation
     simulation: Simulation
+    snapshot: DatasetSnapshot
     invitation: Invitation
     secret: str
     member: Membership
@@ -175,8 +192,13 @@ def world(
 
 
 def make_world(cast: Cast) -> World:
-    """Two items, one of them leased to bob; a generation request with a dead part; an import; an invitation."""
-    stage.make_items(cast, 2)
+    """Two items that are ranked and frozen, two more, one of them leased to bob; a generation request with a dead
+    part; an import; an invitation.
+    """
+    stage.make_items(cast, 4)
+    stage.annotate(cast.project, cast.erin, 2)
+    snapshot = take_snapshot(cast.project, cast.dave, timezone.now())
+    assert freeze_next("a test")
     request = stage.generate(cast, stage.make_prompts(cast.project, "a broken icon"))
     failure = Failure(lease=stage.claim().lease, code="bad_model", reason="It has no weights.", retryable=False)
     jobs.fail(failure, timezone.now())
@@ -211,6 +233,7 @@ def make_world(cast: Cast) -> World:
         picture=add_picture(cast.project, "image", File("a.png", stage.draw(5)), cast.dave, timezone.now()).picture,
         evaluation=evaluation,
         simulation=simulation,
+        snapshot=snapshot,
         invitation=invitation,
         secret=secret,
         member=Membership.objects.get(project=cast.project, user=cast.dave),
@@ -234,6 +257,8 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.paused.pk]
     if plain in {"evaluation", "evaluation_promotion", "promote"}:
         return [world.evaluation.pk]
+    if name in {"api:snapshot", "api:snapshot_download"}:
+        return [world.snapshot.pk]
     if plain in {"simulation", "cancel_simulation"}:
         return [world.simulation.pk]
     if plain.startswith("assignment_") or plain == "assignment":
@@ -249,6 +274,7 @@ def arguments(name: str, world: World) -> list[Any]:
         "image": [world.candidate.pk],
         "download": [world.candidate.pk],
         "image_import": [project, world.images.pk],
+        "snapshot": [project, world.snapshot.pk],
         "imported_picture": [project, world.images.pk, 0],
         "conditioning_picture": [world.picture.pk],
     }.get(plain, [project] if "projects/<uuid:pk>/" in routes()[name] else [])
@@ -262,6 +288,15 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
         "api:projects": {"name": "Mine", "template": stage.TEMPLATE},
         "api:prompts": {"prompts": ["an icon of a pear"]},
         "api:generations": {"model": "Painter"},
+        "new_evaluation": {
+            "a": world.cast.model.pk,
+            "b": world.evaluation.b.pk,
+            "which": "held_out",
+            "who": "people",
+            "images_per_prompt": 1,
+            "overlap": 1,
+        },
+        "simulations": {"taste": "careless", "rankings": 5, "annotators": 1, "noise": 20},
         "api:evaluations": {"a": "Painter", "b": "Rival"},
         "api:simulations": {"taste": "careless", "rankings": 5},
         "api:assignment_annotation": {"answers": stage.answers_for(world.assignment), "active_ms": 900},

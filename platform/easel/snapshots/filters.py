@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Assignment
+from easel.forms.models import TemplateVersion
 from easel.images.models import GenerationRequest
 from easel.projects.models import Project
 from generation.types import Contract
@@ -71,6 +72,20 @@ def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: d
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC)
+
+
+def in_words(filters: Filters) -> list[tuple[str, str]]:
+    """What a snapshot was asked to take, as names and values."""
+    versions = TemplateVersion.objects.select_related("template")
+    version = versions.filter(pk=filters.template_version).first() if filters.template_version else None
+    said = {
+        "From": filters.since.isoformat() if filters.since else "",
+        "To": filters.until.isoformat() if filters.until else "",
+        "Form": str(version) if version else "",
+        "Categories": ", ".join(filters.categories),
+        "Least agreement": "" if filters.least_agreement is None else f"{filters.least_agreement:.0%}",
+    }
+    return [(name, value) for name, value in said.items() if value]
 
 
 @dataclass(frozen=True)

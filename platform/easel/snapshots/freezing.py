@@ -189,7 +189,7 @@ def _held_out(snapshot: DatasetSnapshot) -> Iterator[str]:
 def _as_written(snapshot: DatasetSnapshot, folder: Path, pulse: Pulse) -> Iterator[tuple[str, str]]:
     """The prompts of the rows with their splits, from the files; held-out ones as a split of their own."""
     for split in folders.SPLITS:
-        for text in folders.prompts_of(folder, split):
+        for text in folders.prompts_of(folder / f"{split}.parquet"):
             pulse.beat("checking the split")
             yield text, split
     for text in _held_out(snapshot):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -23,13 +22,21 @@ class DatasetSnapshotQuerySet(models.QuerySet["DatasetSnapshot"]):
         """A project's snapshots, newest first, with how far they have come."""
         return self.filter(project=project).select_related("job", "created_by").order_by("-id")
 
-    def frozen(self) -> DatasetSnapshotQuerySet:
-        """Those that can be trained on."""
-        return self.filter(frozen_at__isnull=False)
+    def frozen(self, project: Project) -> DatasetSnapshotQuerySet:
+        """A project's snapshots that can be trained on, newest first."""
+        return self.of_project(project).filter(frozen_at__isnull=False)
 
 
 class DatasetSnapshot(models.Model):
     """Preferences frozen for training. Once `frozen_at` is set nothing of it changes: the database refuses."""
+
+    class State(models.TextChoices):
+        """Where a snapshot stands: read off its job, never stored."""
+
+        WAITING = "waiting"
+        FREEZING = "freezing"
+        FROZEN = "frozen"
+        FAILED = "failed"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="snapshots")
@@ -64,17 +71,27 @@ class DatasetSnapshot(models.Model):
 
     @property
     def state(self) -> str:
-        """waiting, freezing, frozen or failed: read off its job, never stored."""
+        """Where it stands."""
         if self.frozen_at is not None:
-            return "frozen"
+            return self.State.FROZEN
         if self.job.state == Job.State.DEAD:
-            return "failed"
-        return "freezing" if self.job.state == Job.State.RUNNING else "waiting"
+            return self.State.FAILED
+        return self.State.FREEZING if self.job.state == Job.State.RUNNING else self.State.WAITING
+
+    @property
+    def live(self) -> bool:
+        """Whether a page should look again soon."""
+        return self.state in {self.State.WAITING, self.State.FREEZING}
+
+    @property
+    def percent(self) -> int:
+        """Annotations weighed, of a hundred."""
+        return 100 * self.job.done // max(self.job.total, 1)
 
     @property
     def error(self) -> str:
         """Why it could not be frozen."""
-        return self.job.error if self.state == "failed" else ""
+        return self.job.error if self.state == self.State.FAILED else ""
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -101,8 +118,3 @@ class DatasetSnapshot(models.Model):
     def reference(self) -> SnapshotReference:
         """What a trainer needs to fetch it. Only a frozen one has it."""
         return SnapshotReference(id=self.pk, name=self.name, sha256=self.sha256, files=self.stored_files())
-
-
-def latest_of(project: Project, at: datetime) -> DatasetSnapshot | None:
-    """The newest snapshot of a project that can be trained on."""
-    return DatasetSnapshot.objects.of_project(project).frozen().filter(created_at__lte=at).first()
