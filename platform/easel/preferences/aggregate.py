@@ -61,11 +61,13 @@ def aggregate(images: int, judgements: Sequence[Judgement], *, prior_sd: float =
 
     The strengths are the most probable log worths of a Bradley-Terry model whose ties count half (Bradley and Terry
     1952). A ranking of n images counts as n - 1 comparisons, not as the n (n - 1) / 2 pairs that it implies: each of
-    these weighs 2 / n. Without any pair all strengths are 0. Raises ValueError for fewer than 2 images, and for a place
-    that does not exist.
+    these weighs 2 / n. Without any pair all strengths are 0. Raises ValueError for fewer than 2 images, for a place
+    that does not exist, and for a prior_sd that is not above 0.
     """
     if images < 2:
         raise ValueError(f"an item has at least 2 images, not {images}")
+    if not prior_sd > 0:
+        raise ValueError(f"the standard deviation of a prior is above 0, not {prior_sd}")
     said, bad, total = _said(images, judgements)
     weighed = [(key, pair) for key, pair in sorted(said.items()) if pair.weight > 0]
     return Aggregate(

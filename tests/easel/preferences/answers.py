@@ -13,6 +13,7 @@ from finetune.types import Judgement
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
 
 drawn = settings(max_examples=25, deadline=None)
+few = settings(max_examples=10, deadline=None)  # for the slow optimisers that ours are held against
 weights = st.floats(min_value=0.05, max_value=1.0)
 
 

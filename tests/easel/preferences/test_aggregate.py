@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from finetune.types import Judgement, Preference, SnapshotImage
-from tests.easel.preferences.answers import drawn, items, judged, relabelled, upside_down
+from tests.easel.preferences.answers import drawn, few, items, judged, relabelled, upside_down
 
 ITEM = tuple[int, list[Judgement]]
 
@@ -79,6 +79,8 @@ def test_an_image_that_is_not_there_is_refused() -> None:
         aggregate(2, judged(((0,), (2,))))
     with pytest.raises(ValueError, match="at least 2 images"):
         aggregate(1, [])
+    with pytest.raises(ValueError, match="above 0, not 0"):
+        aggregate(2, [], prior_sd=0)
 
 
 def test_agreement_counts_a_tie_against_an_order_half() -> None:
@@ -89,7 +91,7 @@ def test_agreement_counts_a_tie_against_an_order_half() -> None:
     assert aggregate(2, three).agreement == pytest.approx(1 / 3)
 
 
-@drawn
+@few
 @given(items())
 def test_the_strengths_are_the_maximum_that_another_optimiser_finds(item: ITEM) -> None:
     images, judgements = item

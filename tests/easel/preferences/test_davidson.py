@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import inf, isfinite, log
 
 import evalica
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import minimize
 
-from tests.easel.preferences.answers import drawn
+from tests.easel.preferences.answers import drawn, few
 from tests.easel.preferences.published import PUDDING_NU, PUDDING_WORTHS, pudding
 
 
@@ -60,25 +61,48 @@ def test_newmans_algorithm_of_evalica_finds_the_same() -> None:
     assert ours.nu == pytest.approx(2 * theirs.v, abs=1e-5)  # Newman's v is half of Davidson's nu
 
 
-@drawn
+def loss(votes: Comparisons, at: Array) -> float:
+    """Return the negated log posterior at (log worths, log nu), priors of standard deviation 2, pair by pair."""
+    things = len(votes.wins)
+    value = np.sum(at**2) / 8
+    for i in range(things):
+        for j in range(i):
+            apart, log_nu = at[i] - at[j], at[things]
+            log_total = np.logaddexp(np.logaddexp(apart / 2, -apart / 2), log_nu)
+            value -= votes.wins[i, j] * (apart / 2 - log_total) + votes.wins[j, i] * (-apart / 2 - log_total)
+            value -= votes.ties[i, j] * (log_nu - log_total)
+    return float(value)
+
+
+@few
 @given(counted())
 def test_another_optimiser_finds_no_better_answer(votes: Comparisons) -> None:
     things = len(votes.wins)
-
-    def loss(at: Array) -> float:
-        value = np.sum(at**2) / 8
-        for i in range(things):
-            for j in range(i):
-                apart, log_nu = at[i] - at[j], at[things]
-                log_total = np.logaddexp(np.logaddexp(apart / 2, -apart / 2), log_nu)
-                value -= votes.wins[i, j] * (apart / 2 - log_total) + votes.wins[j, i] * (-apart / 2 - log_total)
-                value -= votes.ties[i, j] * (log_nu - log_total)
-        return float(value)
-
-    expected = minimize(loss, np.zeros(things + 1), tol=1e-12).x
+    expected = minimize(lambda at: loss(votes, at), np.zeros(things + 1), tol=1e-12).x
     found = davidson.fit(votes, prior_sd=2, tie_prior_sd=2)
     assert found.log_worths == pytest.approx(expected[:things] - expected[:things].mean(), abs=2e-4)
     assert log(found.nu) == pytest.approx(expected[things], abs=2e-4)
+
+
+def test_the_intervals_are_those_of_the_curvature_at_the_maximum() -> None:
+    votes, step = pudding(), 1e-3
+    found = davidson.fit(votes, prior_sd=2, tie_prior_sd=2)
+    at, moves = np.array([*found.log_worths, log(found.nu)]), np.eye(7) * step
+    curve = np.array(
+        [
+            [
+                sum(a * b * loss(votes, at + a * one + b * other) for a, b in product((1, -1), repeat=2))
+                / (4 * step**2)
+                for other in moves
+            ]
+            for one in moves
+        ]
+    )
+    covariance = np.linalg.inv(curve)
+    centre = np.eye(6) - 1 / 6
+    errors = np.sqrt(np.diag(centre @ covariance[:6, :6] @ centre))
+    assert np.subtract(found.high, found.log_worths) == pytest.approx(1.959964 * errors, rel=1e-4)
+    assert log(found.nu_high / found.nu) == pytest.approx(1.959964 * np.sqrt(covariance[6, 6]), rel=1e-4)
 
 
 def test_without_ties_it_is_the_bradley_terry_model() -> None:
