@@ -12,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import io
+import json
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -127,7 +129,7 @@ def _train(
     request: TrainRequest, folder: Path, storage: Storage, voice: Voice, should_stop: Callable[[], bool]
 ) -> Outcome:
     """Get what the run needs, and train. Raises a FinetuneError, RenderError or StorageError."""
-    from finetune import defaults, dpo, listwise, rwr, snapshot
+    from finetune import defaults, snapshot
     from generation import pipelines
 
     voice.step(0, 0, "getting the snapshot")
@@ -145,7 +147,7 @@ def _train(
 
     settings = defaults.fill(request.method, defaults.weights_of(base), request.settings)
     total = settings.steps or 1
-    module: Any = {"dpo": dpo, "listwise": listwise, "rwr": rwr}[request.method]
+    module: Any = import_module(f"finetune.{request.method}")
     config = module.Config(base=str(base), snapshot=str(rows), out=str(folder / "out"), adapters=taught)
     with _preparing(voice, total) as begun:
         outcome: Outcome = module.train(
@@ -220,7 +222,17 @@ def _preparing(voice: Voice, total: int) -> Iterator[Event]:
 
 
 def _store(path: Path, storage: Storage) -> StoredFile:
-    return StoredFile(name=path.name, key=storage.put_file(path), bytes=path.stat().st_size)
+    """Put weights into storage: the same weights under the same key, however often they are trained."""
+    content = _with_sorted_header(path.read_bytes())
+    return StoredFile(name=path.name, key=storage.put(content, "safetensors"), bytes=len(content))
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """Return a safetensors file with its table of contents in order: the library writes notes in a random one."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # as the format wants it, so that what follows is aligned
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
 
 def _ending(error: Exception) -> Ended:

@@ -10,7 +10,7 @@ django.setup()
 from easel.common.broker import app  # noqa: E402 -- Django must be set up before its apps are imported
 
 app.autodiscover_tasks(
-    ["easel.common", "easel.images", "easel.annotation", "easel.snapshots", "easel.evaluation"],
+    ["easel.common", "easel.images", "easel.annotation", "easel.snapshots", "easel.training", "easel.evaluation"],
     force=True,
 )
 app.conf.beat_schedule = {

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "easel.images",
     "easel.annotation",
     "easel.snapshots",
+    "easel.training",
     "easel.evaluation",
     "easel.demo",
 ]

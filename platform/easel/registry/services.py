@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
@@ -16,7 +17,7 @@ from easel.registry.inspection import BrokenModel
 from easel.registry.models import ModelVersion
 from generation.storage import weights_hash
 
-__all__ = ["BrokenModel", "NewModel", "add_model", "register_folder"]
+__all__ = ["BrokenModel", "NewModel", "TrainedModel", "add_model", "register_folder", "register_trained"]
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 API_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
@@ -83,6 +84,41 @@ def add_model(new: NewModel, by: User | None, at: datetime, *, hash_up_to: int |
             return _record(new, found, by, at)
     except IntegrityError as error:
         raise Conflict(f"Somebody else registered {new.location} at the same moment. Load the list again.") from error
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a fine-tune made."""
+
+    name: str
+    kind: str
+    base: ModelVersion
+    location: str
+    sha256: str
+    note: str
+
+
+def register_trained(new: TrainedModel, by: User | None, at: datetime) -> ModelVersion:
+    """Register what a fine-tune left in storage. The same weights on the same base are the same version.
+
+    Where another model has the name already, a number is put after it. To be called within a transaction.
+    """
+    same = ModelVersion.objects.filter(location=new.location, sha256=new.sha256, base=new.base).first()
+    if same is not None:
+        return same
+    names = (f"{new.name[:80]} {number}" if number > 1 else new.name[:90] for number in count(1))
+    return ModelVersion.objects.create(
+        name=next(name for name in names if not ModelVersion.objects.filter(name=name).exists()),
+        kind=new.kind,
+        base=new.base,
+        family=new.base.family,
+        location=new.location,
+        sha256=new.sha256,
+        licence=new.base.licence,
+        note=new.note,
+        created_by=by,
+        created_at=at,
+    )
 
 
 def _record(new: NewModel, found: _Found, by: User | None, at: datetime) -> ModelVersion:
