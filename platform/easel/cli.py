@@ -155,7 +155,7 @@ def generate(
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Generate images for all prompts of a project."""
+    """Generate images for all prompts of a project but those that are held out for evaluations."""
     project = _project(project_pk)
     model = ModelVersion.objects.named(model_name) if model_name else ModelVersion.objects.renderable().first()
     if model is None:
@@ -367,7 +367,7 @@ def evaluate(
         timezone.now(),
         a=a,
         b=b,
-        prompts=Prompt.objects.chosen(project, None) if all_prompts else None,
+        prompts=list(Prompt.objects.of_project(project)) if all_prompts else None,
         images_per_prompt=images_per_prompt,
         judges=judges,
         noise=noise,

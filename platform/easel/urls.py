@@ -25,6 +25,8 @@ from easel.registry import api as registry_api
 from easel.snapshots import api as snapshots_api
 from easel.snapshots import snapshot_api, snapshot_views
 from easel.snapshots import views as snapshots
+from easel.training import api as training_api
+from easel.training import views as training
 
 api = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
@@ -44,6 +46,13 @@ api = [
     path("projects/<uuid:pk>/snapshots/", snapshot_api.ProjectSnapshots.as_view(), name="snapshots"),
     path("snapshots/<uuid:pk>/", snapshot_api.SnapshotDetail.as_view(), name="snapshot"),
     path("snapshots/<uuid:pk>/download/", snapshot_api.SnapshotDownload.as_view(), name="snapshot_download"),
+    path("projects/<uuid:pk>/finetunes/", training_api.ProjectFinetunes.as_view(), name="finetunes"),
+    path("finetunes/<uuid:pk>/", training_api.FinetuneDetail.as_view(), name="finetune"),
+    path("finetunes/<uuid:pk>/points/", training_api.FinetunePoints.as_view(), name="finetune_points"),
+    path("finetunes/<uuid:pk>/retries/", training_api.FinetuneRetries.as_view(), name="finetune_retries"),
+    path("finetunes/<uuid:pk>/cancel/", training_api.FinetuneCancel.as_view(), name="finetune_cancel"),
+    path("finetunes/<uuid:pk>/pause/", training_api.FinetunePause.as_view(), name="finetune_pause"),
+    path("finetunes/<uuid:pk>/resume/", training_api.FinetuneResume.as_view(), name="finetune_resume"),
     path("projects/<uuid:pk>/conditioning/", prompts_api.ProjectConditioning.as_view(), name="conditioning"),
     path("projects/<uuid:pk>/images/", import_api.ProjectImages.as_view(), name="images"),
     path("generations/<uuid:pk>/", images_api.GenerationDetail.as_view(), name="generation"),
@@ -102,6 +111,7 @@ urlpatterns = [
     path("projects/<uuid:pk>/evaluations/", evaluation.evaluations, name="evaluations"),
     path("projects/<uuid:pk>/evaluations/new/", evaluation.new_evaluation, name="new_evaluation"),
     path("projects/<uuid:pk>/leaderboard/", evaluation.leaderboard, name="leaderboard"),
+    path("projects/<uuid:pk>/prompts/hold-out/", evaluation.hold_out, name="hold_out"),
     path("projects/<uuid:pk>/simulations/", evaluation.simulations, name="simulations"),
     path("evaluations/<uuid:pk>/", evaluation.evaluation, name="evaluation"),
     path("evaluations/<uuid:pk>/promote/", evaluation.promote, name="promote"),
@@ -111,6 +121,15 @@ urlpatterns = [
     path("projects/<uuid:pk>/snapshots/new/", snapshot_views.new_snapshot, name="new_snapshot"),
     path("projects/<uuid:pk>/snapshots/count/", snapshot_views.snapshot_count, name="snapshot_count"),
     path("projects/<uuid:pk>/snapshots/<uuid:snapshot_pk>/", snapshot_views.snapshot, name="snapshot"),
+    path("projects/<uuid:pk>/finetunes/", training.finetunes, name="finetunes"),
+    path("projects/<uuid:pk>/finetunes/settings/", training.finetune_settings, name="finetune_settings"),
+    path("projects/<uuid:pk>/finetunes/<uuid:run_pk>/", training.finetune, name="finetune"),
+    path("finetunes/<uuid:pk>/figures/", training.finetune_figures, name="finetune_figures"),
+    path("finetunes/<uuid:pk>/samples/<int:step>/<int:place>/", training.finetune_sample, name="finetune_sample"),
+    path("finetunes/<uuid:pk>/retry/", training.retry_finetune, name="retry_finetune"),
+    path("finetunes/<uuid:pk>/pause/", training.pause_finetune, name="pause_finetune"),
+    path("finetunes/<uuid:pk>/resume/", training.resume_finetune, name="resume_finetune"),
+    path("finetunes/<uuid:pk>/cancel/", training.cancel_finetune, name="cancel_finetune"),
     path("projects/<uuid:pk>/people/", projects.people, name="people"),
     path("projects/<uuid:pk>/people/<uuid:member_pk>/role/", projects.member_role, name="member_role"),
     path("projects/<uuid:pk>/people/<uuid:member_pk>/remove/", projects.remove_member, name="remove_member"),

@@ -35,6 +35,9 @@ from easel.prompts.services import preview_import
 from easel.registry.models import ModelVersion
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import freeze_next, take_snapshot
+from easel.training.models import FinetuneRun
+from easel.training.services import pause as pause_run
+from easel.training.services import report
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
@@ -42,6 +45,7 @@ from generation.storage import MODEL_PATH_VARIABLE
 from generation.types import Failure
 from tests import cast as stage
 from tests.cast import Cast, make_cast
+from tests.easel.training import stage as training
 
 CALLERS = ("anonymous", "annotator", "stranger", "admin", "foreign admin", "engineer")
 OPEN = (200,) * 6
@@ -93,6 +97,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "evaluation": {"GET": PAGE_OF_INSPECTORS},
     "promote": {"POST": ACT_OF_MANAGERS},
     "leaderboard": {"GET": PAGE_OF_INSPECTORS},
+    "hold_out": {"POST": ACT_OF_MANAGERS},
     "simulations": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
     "cancel_simulation": {"POST": ACT_OF_MANAGERS},
     "sign_in": {"GET": (200, 302, 302, 302, 302, 302), "POST": (200, 302, 302, 302, 302, 302)},
@@ -127,6 +132,22 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "new_snapshot": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
     "snapshot_count": {"GET": PAGE_OF_INSPECTORS},
     "snapshot": {"GET": PAGE_OF_INSPECTORS},
+    "api:finetunes": {"GET": INSPECT, "POST": (401, 403, 404, 202, 404, 202)},
+    "api:finetune": {"GET": INSPECT},
+    "api:finetune_points": {"GET": INSPECT},
+    "api:finetune_retries": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:finetune_cancel": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:finetune_pause": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:finetune_resume": {"POST": (401, 403, 404, 202, 404, 202)},
+    "finetunes": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
+    "finetune_settings": {"GET": PAGE_OF_INSPECTORS},
+    "finetune": {"GET": PAGE_OF_INSPECTORS},
+    "finetune_figures": {"GET": PAGE_OF_INSPECTORS},
+    "finetune_sample": {"GET": PAGE_OF_INSPECTORS},
+    "retry_finetune": {"POST": (302, 403, 404, 302, 404, 302)},
+    "pause_finetune": {"POST": (302, 403, 404, 302, 404, 302)},
+    "resume_finetune": {"POST": (302, 403, 404, 302, 404, 302)},
+    "cancel_finetune": {"POST": (302, 403, 404, 302, 404, 302)},
     "people": {"GET": PAGE_OF_MANAGERS, "POST": PAGE_OF_MANAGERS},
     "member_role": {"POST": ACT_OF_MANAGERS},
     "remove_member": {"POST": ACT_OF_MANAGERS},
@@ -165,6 +186,9 @@ class World:
     evaluation: Evaluation
     simulation: Simulation
     snapshot: DatasetSnapshot
+    failed_run: FinetuneRun
+    waiting_run: FinetuneRun
+    paused_run: FinetuneRun
     invitation: Invitation
     secret: str
     member: Membership
@@ -221,6 +245,11 @@ def make_world(cast: Cast) -> World:
     evaluation = start_evaluation(cast.project, cast.alice, timezone.now(), a=cast.model, b=rival)
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     found = imports.read_files(cast.project, [imports.Upload("a.png", stage.draw(3), imports.Said(prompt="a pear"))])
+    failed_run, waiting_run, paused_run = (training.start(cast, snapshot) for _ in range(3))
+    claimed = training.claim()
+    report(training.told(claimed), timezone.now())
+    training.failed(claimed)
+    pause_run(paused_run, timezone.now())
     return World(
         cast=cast,
         request=request,
@@ -234,6 +263,9 @@ def make_world(cast: Cast) -> World:
         evaluation=evaluation,
         simulation=simulation,
         snapshot=snapshot,
+        failed_run=failed_run,
+        waiting_run=waiting_run,
+        paused_run=paused_run,
         invitation=invitation,
         secret=secret,
         member=Membership.objects.get(project=cast.project, user=cast.dave),
@@ -261,6 +293,16 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.snapshot.pk]
     if plain in {"simulation", "cancel_simulation"}:
         return [world.simulation.pk]
+    if plain == "finetune":
+        return [world.failed_run.pk] if name.startswith("api:") else [project, world.failed_run.pk]
+    if plain in {"finetune_points", "finetune_retries", "retry_finetune", "finetune_figures"}:
+        return [world.failed_run.pk]
+    if plain in {"finetune_cancel", "finetune_pause", "cancel_finetune", "pause_finetune"}:
+        return [world.waiting_run.pk]
+    if plain in {"finetune_resume", "resume_finetune"}:
+        return [world.paused_run.pk]
+    if plain == "finetune_sample":
+        return [world.failed_run.pk, 4, 0]
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
     return {
@@ -296,6 +338,7 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
             "images_per_prompt": 1,
             "overlap": 1,
         },
+        "hold_out": {"percent": 50},
         "simulations": {"taste": "careless", "rankings": 5, "annotators": 1, "noise": 20},
         "api:evaluations": {"a": "Painter", "b": "Rival"},
         "api:simulations": {"taste": "careless", "rankings": 5},
@@ -316,6 +359,8 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
         "new_image_import": {"images": picture_file(), "prompt": "a pear"},
         "generations": {"models": world.cast.model.pk, "images_per_prompt": 2},
         "previews": {"models": world.cast.model.pk, "images_per_prompt": 2},
+        "api:finetunes": {"snapshot": str(world.snapshot.pk), "base_model": "Painter", "config": {"steps": 9}},
+        "finetunes": {"snapshot": world.snapshot.pk, "base": world.cast.model.pk, "method": "dpo", "steps": "9"},
         "people": {"role": "annotator", "days": 7, "max_uses": 1},
         "member_role": {"role": "annotator"},
         "project_settings": {"name": "Icons", "guidelines": "Be kind."},

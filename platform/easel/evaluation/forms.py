@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from easel.annotation.models import Annotation
 from easel.common.errors import Refusal
+from easel.evaluation.holding import learned_from
 from easel.evaluation.services import MAX_OVERLAP
 from easel.evaluation.simulation import MAX_ANNOTATORS, MAX_RANKINGS, NOISE
 from easel.evaluation.tastes import MAX_NOISE, TASTES
-from easel.images.models import GenerationRequest
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
@@ -62,7 +61,7 @@ class EvaluateForm(forms.Form):
         self.project = project
         self.held_out = Prompt.objects.held_out(project).count()
         self.prompts = Prompt.objects.of_project(project).count()
-        self.learned_from = learned_from(project)
+        self.learned_from = learned_from(project).count()
         start = {"which": "held_out" if self.held_out else "all"} | (initial or {})
         super().__init__(data, initial=start)
         for name in ("a", "b"):
@@ -78,7 +77,7 @@ class EvaluateForm(forms.Form):
         return {
             "a": clean["a"],
             "b": clean["b"],
-            "prompts": Prompt.objects.chosen(self.project, None) if clean["which"] == "all" else None,
+            "prompts": list(Prompt.objects.of_project(self.project)) if clean["which"] == "all" else None,
             "images_per_prompt": clean["images_per_prompt"],
             "judges": f"simulated:{clean['taste']}" if simulated else "people",
             "noise": (clean["noise"] or 0) / 100 if simulated else 0.0,
@@ -93,12 +92,6 @@ class EvaluateForm(forms.Form):
                 self.add_error(names.get(name, name), refusal.detail)
                 return
         self.add_error(None, refusal.detail)
-
-
-def learned_from(project: Project) -> int:
-    """How many of a project's prompts were ranked outside of evaluations: models may have been trained on them."""
-    ranked = Annotation.objects.filter(project=project).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
-    return Prompt.objects.of_project(project).filter(held_out=False, pk__in=ranked.values("item__prompt")).count()
 
 
 class SimulateForm(forms.Form):

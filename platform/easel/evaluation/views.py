@@ -14,9 +14,9 @@ from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
-from easel.common.errors import Refusal
+from easel.common.errors import Conflict, InvalidInput, NotFound, Refusal
 from easel.common.paging import page_of
-from easel.evaluation import services
+from easel.evaluation import holding, services
 from easel.evaluation import simulation as simulated
 from easel.evaluation.access import evaluation_for, simulation_for
 from easel.evaluation.figures import ORDERS, comparisons, result_of
@@ -142,6 +142,33 @@ def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_train": may(project.role, Act.TRAIN),
     }
     return render(request, "evaluation/leaderboard.html", context)
+
+
+@require_POST
+def hold_out(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Keep prompts for evaluations: one, or a share of all; or give one back."""
+    project = project_for(request.user, pk, Act.MANAGE)
+    text = request.POST.get("percent", "")
+    try:
+        if text:
+            count = holding.hold_out_share(project, int(text) if text.isascii() and text.isdigit() else 0)
+            words = (
+                f"{count:,} prompt{' is' if count == 1 else 's are'} held out." if count else "So many are held out."
+            )
+            messages.success(request, words)
+        else:
+            held_out = request.POST.get("held_out") == "yes"
+            holding.hold_out(project, _uuid(request.POST.get("prompt", "")), held_out=held_out)
+    except (Conflict, InvalidInput) as refusal:
+        messages.error(request, refusal.detail)
+    return redirect("prompts", project.pk)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("prompt") from None
 
 
 @require_http_methods(["GET", "POST"])

@@ -81,7 +81,7 @@ class NewGenerationSerializer(serializers.Serializer[Any]):
         child=serializers.UUIDField(),
         required=False,
         min_length=1,
-        help_text="Prompt ids; left out: all of the project's.",
+        help_text="Prompt ids; left out: all of the project's but the held-out ones.",
     )
 
     def validate_model(self, value: str) -> ModelVersion:

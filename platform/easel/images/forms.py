@@ -141,10 +141,12 @@ class GenerateForm(forms.Form):
         offered = ModelVersion.objects.renderable()
         last = GenerationRequest.objects.filter(project=project, kind=GenerationRequest.Kind.RENDER).order_by("-id")[:1]
         usual = [one.model_id for one in last] or [one.pk for one in offered[:1]]
+        if project.generator is not None:
+            usual = [project.generator.pk]  # what the last evaluation promoted
         # The form that annotators fill in says how many images it shows.
         initial = {
             "models": usual,
-            "which": self.Which.ALL if Prompt.objects.of_project(project).exists() else self.Which.NEW,
+            "which": self.Which.ALL if Prompt.objects.for_rounds(project).exists() else self.Which.NEW,
             "seed_policy": self.Seeds.OWN,
             "images_per_prompt": project.template_version.form.images or 4,
         } | (_settings_like(like) if like else {})
@@ -272,8 +274,8 @@ class GenerateForm(forms.Form):
             self.picture = kept
 
     def _prompts(self) -> Any:
-        """The prompts that are asked for, unread; a typed one is not among them."""
-        every = Prompt.objects.of_project(self.project)
+        """The prompts that are asked for, unread; without one that is typed, and held-out ones only where chosen."""
+        every = Prompt.objects.for_rounds(self.project)
         which = self.cleaned_data.get("which")
         if which == self.Which.BARE:
             return every.bare()

@@ -60,8 +60,8 @@ def generations(request: HttpRequest, pk: UUID) -> HttpResponse:
     prompts = Prompt.objects.of_project(project)
     context = _requests(request, project) | {
         "form": form,
-        "prompts": prompts.count(),
-        "bare": prompts.bare().count(),
+        "prompts": Prompt.objects.for_rounds(project).count(),
+        "bare": Prompt.objects.for_rounds(project).bare().count(),
         "choices": prompts[:CHOICES],
         "pace": asking.last_pace(project),
         "most_previews": asking.MAX_PREVIEWS,

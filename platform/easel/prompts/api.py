@@ -43,11 +43,14 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
 
     class Meta:
         model = Prompt
-        fields = ["id", "text", "negative", "metadata", "conditioning", "created_at"]
+        fields = ["id", "text", "negative", "metadata", "conditioning", "held_out", "created_at"]
 
 
 class PromptListSerializer(serializers.Serializer[Any]):
-    """Prompts to add: each a text, or an object with text, negative, metadata and conditioning (a picture's id)."""
+    """Prompts to add: each a text, or an object with text, negative, metadata, conditioning (a picture's id), held_out.
+
+    What is held out is kept for evaluations: nothing is ever trained on it.
+    """
 
     prompts = serializers.ListField(child=serializers.JSONField(), min_length=1, max_length=MAX_ROWS)
 
@@ -121,17 +124,23 @@ def _parse_list(entries: list[Any], pictures: set[str]) -> Parsed:
         if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
             rows.append(Rejected(number, "has no text; give a string or {'text': ...}"))
             continue
-        negative, metadata = entry.get("negative", ""), entry.get("metadata", {})
-        if unknown := set(entry) - {"text", "negative", "metadata", "conditioning"}:
+        negative, metadata, held_out = (
+            entry.get("negative", ""),
+            entry.get("metadata", {}),
+            entry.get("held_out", False),
+        )
+        if unknown := set(entry) - {"text", "negative", "metadata", "conditioning", "held_out"}:
             rows.append(Rejected(number, f"has an unknown key {sorted(unknown)[0]!r}; put it into metadata"))
         elif not isinstance(negative, str) or not isinstance(metadata, dict):
             rows.append(Rejected(number, "negative must be a text and metadata an object"))
+        elif not isinstance(held_out, bool):
+            rows.append(Rejected(number, "held_out must be true or false"))
         elif fault := fault_of(metadata, MAX_METADATA_BYTES):
             rows.append(Rejected(number, f"metadata {fault}"))
         elif (picture := entry.get("conditioning")) is not None and picture not in pictures:
             rows.append(Rejected(number, "conditioning is no picture of this project; upload it first"))
         else:
-            rows.append(Row(number, entry["text"].strip(), negative.strip(), metadata, picture or ""))
+            rows.append(Row(number, entry["text"].strip(), negative.strip(), metadata, picture or "", held_out))
     return check_rows("prompts", rows)
 
 

@@ -16,7 +16,8 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         label="File",
-        help_text="A .txt file with one prompt a line, or a .csv / .tsv file with a column named prompt.",
+        help_text="A .txt file with one prompt a line, or a .csv / .tsv file with a column named prompt. "
+        "A column held_out that says yes keeps a prompt for evaluations.",
         widget=forms.ClearableFileInput(attrs={"accept": ".txt,.csv,.tsv"}),
         error_messages={"empty": "The file is empty. Put one prompt on each line, or a column named 'prompt'."},
     )

@@ -31,10 +31,14 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         """Those that are kept for evaluations."""
         return self.of_project(project).filter(held_out=True)
 
+    def for_rounds(self, project: Project) -> PromptQuerySet:
+        """Those whose images are ranked to learn from: all but the held-out ones."""
+        return self.of_project(project).filter(held_out=False)
+
     def chosen(self, project: Project, ids: Collection[UUID] | None) -> list[Prompt]:
-        """The project's prompts of these ids, or all of them. Raises InvalidInput that names an id it does not have."""
+        """The project's prompts of these ids; None: all but the held-out ones. Raises InvalidInput for other ids."""
         if ids is None:
-            return list(self.of_project(project))
+            return list(self.for_rounds(project))
         found = list(self.of_project(project).filter(pk__in=ids))
         if unknown := set(ids) - {prompt.pk for prompt in found}:
             message = f"{min(map(str, unknown))} is no prompt of this project."

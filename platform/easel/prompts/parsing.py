@@ -25,6 +25,8 @@ class Row:
     metadata: dict[str, Any] = field(default_factory=dict)
     conditioning: str = ""
     """Id of the picture that its images start from."""
+    held_out: bool = False
+    """Whether it is kept for evaluations."""
 
     @property
     def digest(self) -> str:
@@ -49,6 +51,10 @@ class Parsed:
     rejected: list[Rejected]
 
 
+TRUTHS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+"""What a cell of the column held_out may say, in any case."""
+
+
 class BadFile(InvalidInput):
     """A file that cannot be read as a whole."""
 
@@ -56,7 +62,9 @@ class BadFile(InvalidInput):
 
 
 def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
-    """Read a .txt file (one prompt a line) or a .csv / .tsv one (columns `prompt`, `negative`, others metadata).
+    """Read a .txt file (one prompt a line) or a .csv / .tsv one.
+
+    Columns of a table are `prompt`, `negative` and `held_out` (yes or no); others are metadata.
 
     Raises TooLarge for a file over `max_bytes`, BadFile for one that is empty, not UTF-8 or has no prompt column.
     """
@@ -155,6 +163,10 @@ def _read_table(name: str, text: str, delimiter: str) -> Iterator[Row | Rejected
         metadata = {
             original: values[lower]
             for original, lower in zip(header, lowered, strict=True)
-            if lower and lower not in {"prompt", "negative"} and values[lower]
+            if lower and lower not in {"prompt", "negative", "held_out"} and values[lower]
         }
-        yield Row(number, values["prompt"], values.get("negative", ""), metadata)
+        held_out = TRUTHS.get(said := values.get("held_out", "").lower())
+        if held_out is None:
+            yield Rejected(number, f"column 'held_out' says {said[:40]!r}; write yes or no, or leave it empty.")
+            continue
+        yield Row(number, values["prompt"], values.get("negative", ""), metadata, held_out=held_out)

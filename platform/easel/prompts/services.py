@@ -40,6 +40,7 @@ def add_prompts(project: Project, parsed: Parsed, at: datetime) -> tuple[list[Pr
             negative=row.negative,
             metadata=row.metadata,
             conditioning_id=row.conditioning or None,
+            held_out=row.held_out,
             digest=row.digest,
             created_at=at,
         )

@@ -40,6 +40,7 @@ def prompt_list(request: HttpRequest, pk: UUID) -> HttpResponse:
         "project": project,
         "page": page_of(request, prompts, 100, ascending=True),
         "total": prompts.count(),
+        "held_out": Prompt.objects.held_out(project).count(),
         "may_manage": may(project.role, Act.MANAGE),
         "may_generate": may(project.role, Act.GENERATE),
     }
