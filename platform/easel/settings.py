@@ -187,6 +187,9 @@ SPECTACULAR_SETTINGS = {
         "ModelKind": "easel.registry.models.ModelVersion.Kind",
         "PictureKind": "easel.prompts.models.ConditioningImage.Kind",
         "NewModelKind": "easel.registry.api.NEW_KINDS",
+        "SnapshotState": "easel.snapshots.models.DatasetSnapshot.State",
+        "RunState": ["queued", "running", "paused", "cancelled", "done", "failed"],
+        "EvaluationState": ["generating", "judging", "done", "paused", "cancelled", "failed"],
     },
     "AUTHENTICATION_WHITELIST": ["easel.accounts.authentication.TokenAuthentication"],
 }
