@@ -30,11 +30,12 @@ def effective_beta(launcher_beta: float) -> float:
 
 
 def implicit_reward(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
-    """Return h of each image. policy, reference: (...) errors; returns (...) in float32.
+    """Return h of each image. policy, reference: (...) errors; returns (...) in float32 at least.
 
     The errors are nearly equal, so that bfloat16 would lose their difference.
     """
-    return beta * (reference.float() - policy.float())
+    precise = torch.promote_types(policy.dtype, torch.float32)
+    return beta * (reference.to(precise) - policy.to(precise))
 
 
 def dpo(
