@@ -223,6 +223,7 @@ def make_world(cast: Cast) -> World:
     stage.annotate(cast.project, cast.erin, 2)
     snapshot = take_snapshot(cast.project, cast.dave, timezone.now())
     assert freeze_next("a test")
+    snapshot.refresh_from_db()
     request = stage.generate(cast, stage.make_prompts(cast.project, "a broken icon"))
     failure = Failure(lease=stage.claim().lease, code="bad_model", reason="It has no weights.", retryable=False)
     jobs.fail(failure, timezone.now())

@@ -24,6 +24,7 @@ from generation.types import Failure, Progress
 from tests import cast as stage
 from tests.cast import CLAIM, Cast
 from tests.easel.evaluation.judging import WORKER, measure
+from tests.easel.training import stage as training
 
 # Renewed by each sign of life: a lease that is given twice is the same lease for a moment longer.
 PASSING = {"lease_expires_at"}
@@ -98,6 +99,21 @@ def _freeze(cast: Cast) -> dict[str, Any]:
     return {}
 
 
+def _claim_run(cast: Cast) -> dict[str, Any]:
+    training.start(cast, training.frozen(cast))
+    return {"message": training.CLAIM.model_dump(mode="json")}
+
+
+def _report(cast: Cast) -> dict[str, Any]:
+    training.start(cast, training.frozen(cast))
+    return {"message": training.told(training.claim()).model_dump(mode="json")}
+
+
+def _finish(cast: Cast) -> dict[str, Any]:
+    training.start(cast, training.frozen(cast))
+    return {"message": training.result(training.claim()).model_dump(mode="json")}
+
+
 TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.evaluation.advance": _advance,
     "easel.evaluation.claim_scores": _claim_scores,
@@ -110,6 +126,9 @@ TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.jobs.progress": _progress,
     "easel.jobs.sweep": _sweep,
     "easel.snapshots.freeze": _freeze,
+    "easel.training.claim": _claim_run,
+    "easel.training.finish": _finish,
+    "easel.training.report": _report,
 }
 
 

@@ -31,3 +31,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     location.reload();
   }
 });
+
+// What cannot be taken back is asked about first. The list behind is renewed all the time, so the dialog stands outside of it.
+document.addEventListener("submit", (event) => {
+  const dialog = document.getElementById(event.target.dataset.confirm ?? "");
+  if (!dialog) return;
+  event.preventDefault();
+  dialog.querySelector("form").action = event.target.action;
+  dialog.showModal();
+  dialog.focus();
+});
