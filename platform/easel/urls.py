@@ -11,6 +11,7 @@ from easel.annotation import api as annotation_api
 from easel.annotation import views as annotation
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
+from easel.evaluation import overview
 from easel.evaluation import views as evaluation
 from easel.forms import api as forms_api
 from easel.images import api as images_api
@@ -89,7 +90,7 @@ urlpatterns = [
     path("models/<uuid:pk>/", model_pages.model, name="model"),
     path("", projects.project_list, name="projects"),
     path("projects/new/", projects.new_project, name="new_project"),
-    path("projects/<uuid:pk>/", annotation.overview, name="overview"),
+    path("projects/<uuid:pk>/", overview.overview, name="overview"),
     path("projects/<uuid:pk>/rank/", annotation.rank, name="rank"),
     path("projects/<uuid:pk>/prompts/", prompts.prompt_list, name="prompts"),
     path("projects/<uuid:pk>/conditioning/", prompts.pictures, name="pictures"),

@@ -11,7 +11,7 @@ from django.db.models.functions import TruncDate
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Item
-from easel.images.models import Candidate
+from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
@@ -48,7 +48,7 @@ class Overview:
 
     prompts: int
     prompts_bare: int
-    """Prompts that no image was made of."""
+    """Prompts that no image was made of; held-out ones wait for evaluations and are not counted."""
     images: int
     items: int
     items_done: int
@@ -83,7 +83,11 @@ def next_step(figures: Overview, *, live: bool, failed: bool) -> str:
 
 
 def overview_of(project: Project, at: datetime) -> Overview:
-    """Return what the overview page shows."""
+    """Return what the overview page shows of prompts, images and rankings.
+
+    Items that only simulated annotators rank are left out: they wait for nobody.
+    """
+    items = project.items.exclude(audience=GenerationRequest.Audience.SIMULATED)
     annotations = Annotation.objects.filter(project=project)
     people: list[dict[str, Any]] = list(
         annotations.values("annotator__username", "annotator__kind")  # type: ignore[arg-type]  # rows of these keys
@@ -103,10 +107,10 @@ def overview_of(project: Project, at: datetime) -> Overview:
     ]
     return Overview(
         prompts=project.prompts.count(),
-        prompts_bare=Prompt.objects.of_project(project).bare().count(),
+        prompts_bare=Prompt.objects.for_rounds(project).bare().count(),
         images=Candidate.objects.filter(request__project=project).count(),
-        items=project.items.count(),
-        items_done=project.items.filter(state=Item.State.DONE).count(),
+        items=items.count(),
+        items_done=items.filter(state=Item.State.DONE).count(),
         annotations=sum(person["n"] for person in people),
         people=people,
         days=days,

@@ -1,4 +1,4 @@
-"""The project's overview, the ranking page, and the list of annotations."""
+"""The ranking page, and the list of annotations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
@@ -15,40 +15,14 @@ from django.views.decorators.vary import vary_on_headers
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.annotation.models import Annotation
-from easel.annotation.progress import day_of, next_step, overview_of
+from easel.annotation.progress import day_of
 from easel.annotation.services import SKIP_REASONS
 from easel.common.paging import page_of
 from easel.forms.definition import Definition
 from easel.images.models import Candidate
-from easel.images.progress import images_on_their_way, progress_of
+from easel.images.progress import images_on_their_way
 from easel.projects.access import may, project_for
 from easel.projects.text import to_html
-
-
-@require_safe
-@vary_on_headers("HX-Request")
-def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show where a project stands and what to do next; annotators go straight to ranking."""
-    project = project_for(request.user, pk, Act.SEE)
-    if not may(project.role, Act.INSPECT):
-        return redirect("rank", project.pk)
-    at = timezone.now()
-    figures = overview_of(project, at)
-    requests = progress_of(project, at, 3)
-    live = any(one.live for one in requests)
-    context = {
-        "project": project,
-        "figures": figures,
-        "requests": requests,
-        "newest": Candidate.objects.of_project(project)[:5],
-        "live": live,
-        "next_step": next_step(figures, live=live, failed=any(one.failed for one in requests)),
-        "may_rank": may(project.role, Act.RANK),
-        "may_manage": may(project.role, Act.MANAGE),
-        "may_generate": may(project.role, Act.GENERATE),
-    }
-    template = "annotation/_overview.html" if request.htmx else "annotation/overview.html"  # type: ignore[attr-defined]
-    return render(request, template, context)
 
 
 @require_safe

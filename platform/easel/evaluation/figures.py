@@ -12,6 +12,7 @@ from easel.common.models import Job
 from easel.evaluation.models import Evaluation, Score, ScoreJob
 from easel.evaluation.results import Tally, Vote, by_category, by_item, in_words, score_of, tally
 from easel.images.models import Candidate
+from easel.training.models import FinetunePoint, FinetuneRun
 from finetune.types import Judgement
 
 if TYPE_CHECKING:  # it needs numpy, which a web process loads with the first page that shows figures
@@ -72,7 +73,12 @@ def result_of(evaluation: Evaluation) -> Result:
         sentence=in_words(counted, evaluation.a.name, evaluation.b.name),
         categories=by_category(votes),
         agreement=_agreement(judgements),
-        beside=[*_fidelity(evaluation), *_diversity(evaluation), *_rewards(evaluation)],
+        beside=[
+            *_fidelity(evaluation),
+            *_diversity(evaluation),
+            *_rewards(evaluation),
+            *_implicit_accuracy(evaluation),
+        ],
         measuring=jobs.filter(job__state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists(),
         unmeasured=dead.job.error if dead else "",
         votes=votes,
@@ -187,6 +193,19 @@ def _rewards(evaluation: Evaluation) -> list[Beside]:
         )
         for name, of in found.items()
     ]
+
+
+def _implicit_accuracy(evaluation: Evaluation) -> list[Beside]:
+    """What their fine-tunes measured on validation prompts: of pairs, how many the model itself puts the right way."""
+    found = {}
+    for run in FinetuneRun.objects.filter(made__in=[evaluation.a_id, evaluation.b_id]).order_by("id"):
+        values = {**FinetunePoint.objects.newest(run), **run.values}
+        if "held_out_implicit_accuracy" in values:
+            found[run.made_id] = values["held_out_implicit_accuracy"]
+    if not found:
+        return []
+    meaning = "Share of held-out pairs that the model itself, against its base, puts the way people did."
+    return [Beside("Implicit accuracy", found.get(evaluation.a_id), found.get(evaluation.b_id), meaning)]
 
 
 def _mean(values: Sequence[float] | None) -> float | None:

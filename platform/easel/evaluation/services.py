@@ -20,6 +20,7 @@ from easel.images.services import request_images
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
+from easel.training.models import FinetuneRun
 from finetune.types import Judge
 from generation.types import RenderSettings
 
@@ -149,6 +150,9 @@ def advance_evaluation(evaluation: Evaluation, at: datetime) -> int:
         images = Candidate.objects.filter(request=evaluation.request_id)
         if knows(evaluation.a) and knows(evaluation.b):
             request_scores(images.exclude(scores__judge=REFEREE), at, judge=REFEREE)
+        reward = _reward_model(evaluation.project)
+        if reward is not None and evaluation.finished_at is None:
+            request_scores(images, at, reward_model=reward)
     if evaluation.judges == Evaluation.Judges.SIMULATED:
         rankings = simulated.advance(evaluation.simulation, at)
     fresh = Evaluation.objects.with_state().get(pk=evaluation.pk)
@@ -156,6 +160,13 @@ def advance_evaluation(evaluation: Evaluation, at: datetime) -> int:
     if fresh.asked.state in {"done", "cancelled"} and fresh.state in {"done", "cancelled"} and measured:
         Evaluation.objects.filter(pk=evaluation.pk, finished_at=None).update(finished_at=at)
     return rankings
+
+
+def _reward_model(project: Project) -> ModelVersion | None:
+    """The newest reward model that a project's rankings taught."""
+    runs = FinetuneRun.objects.filter(project=project, method=FinetuneRun.Method.REWARD, made__isnull=False)
+    newest = runs.select_related("made").order_by("-id").first()
+    return newest.made if newest else None
 
 
 @transaction.atomic

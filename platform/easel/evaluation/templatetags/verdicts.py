@@ -23,6 +23,12 @@ def at(value: float | None) -> str:
 
 
 @register.filter
+def mark(value: float | None) -> str:
+    """Where a mark of 0.8 begins that stands at a share of 0..1 on a line of 100."""
+    return f"{min(99.2, max(0.0, 100 * (value or 0.0) - 0.4)):.2f}"
+
+
+@register.filter
 def until(low: float | None, high: float | None) -> str:
     """How long the part of a line of 100 between two shares is, and never nothing."""
     return f"{max(0.6, 100 * ((high or 0.0) - (low or 0.0))):.2f}"
