@@ -1,4 +1,4 @@
-# A render worker: torch and diffusers, and none of the platform's code. Build from the repository's root:
+# A render or train worker: torch and diffusers, and none of the platform's code. Build from the repository's root:
 #   docker build -f docker/gpu.Dockerfile -t easel-gpu:0.1.0 .
 # torch's own package brings CUDA; the host needs NVIDIA's driver and container toolkit.
 
@@ -16,7 +16,7 @@ RUN ["/opt/easel/bin/python", "-m", "compileall", "-q", "generation", "finetune"
 
 FROM python:3.11.14-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/easel --shell /usr/sbin/nologin easel \
-    && install --directory --owner=easel --group=easel /var/lib/easel /srv/easel-images
+    && install --directory --owner=easel --group=easel /var/lib/easel /srv/easel-images /srv/easel-training
 COPY --from=build /opt/easel /opt/easel
 COPY --from=build /srv/easel /srv/easel
 ENV PATH=/opt/easel/bin:$PATH PYTHONPATH=/srv/easel PYTHONUNBUFFERED=1 EASEL_HOME=/var/lib/easel

@@ -13,13 +13,14 @@ import yaml
 from easel.embedded import commands
 from easel.env import REPOSITORY, Environment
 
+from finetune.env import TrainEnvironment
 from generation.env import WorkerEnvironment
 
 DOCKER = REPOSITORY / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
-OURS = ["web", "web-worker", "render-worker", "beat", "migrate"]
+OURS = ["web", "web-worker", "render-worker", "train-worker", "beat", "migrate"]
 SECRETS = ("PASSWORD", "SECRET", "AUTH")
 
 
@@ -35,6 +36,7 @@ def test_compose_runs_the_same_command_lines_as_run_up() -> None:
         "web": commands.web(commands.CONTAINER_BIND),
         "web-worker": commands.WEB_WORKER,
         "render-worker": commands.RENDER_WORKER,
+        "train-worker": commands.TRAIN_WORKER,
         "beat": commands.beat("/var/lib/easel/beat-schedule"),
     }
     assert {name: tuple(SERVICES[name]["command"]) for name in expected} == expected
@@ -99,8 +101,9 @@ def test_only_nginx_is_reachable_from_outside_and_at_first_from_this_machine_alo
     assert COMPOSE["networks"]["data"]["internal"] is COMPOSE["networks"]["broker"]["internal"] is True
 
 
-def test_the_render_worker_can_reach_neither_the_database_nor_its_password() -> None:
-    worker = SERVICES["render-worker"]
+@pytest.mark.parametrize("name", ["render-worker", "train-worker"])
+def test_a_gpu_worker_can_reach_neither_the_database_nor_its_password(name: str) -> None:
+    worker = SERVICES[name]
     assert not set(worker["networks"]) & set(SERVICES["postgres"]["networks"])
     assert "POSTGRES_PASSWORD" not in json.dumps(worker)
     assert "EASEL_SECRET_KEY" not in json.dumps(worker)
@@ -124,6 +127,7 @@ def test_services_are_told_only_what_they_read() -> None:
     for name in ["web", "web-worker", "beat", "migrate"]:
         assert SERVICES[name]["environment"].keys() <= names(Environment), name
     assert SERVICES["render-worker"]["environment"].keys() <= names(WorkerEnvironment)
+    assert SERVICES["train-worker"]["environment"].keys() <= names(TrainEnvironment)
 
 
 def test_nginx_serves_images_only_on_the_platform_s_word() -> None:

@@ -14,6 +14,9 @@ from easel.common.errors import Refusal
 from easel.env import Environment
 from pydantic_settings import BaseSettings
 
+from finetune import errors as finetune_errors
+from finetune import round as round_of_training
+from finetune.env import TrainEnvironment
 from generation import errors as render_errors
 from generation.env import WorkerEnvironment
 
@@ -41,11 +44,12 @@ def test_every_refusal_code_is_documented() -> None:
 
 def test_every_reason_of_a_failed_job_is_documented() -> None:
     documented = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "reference" / "errors.md").read_text()))
-    codes = {kind.__dict__["code"] for kind in _subclasses(render_errors.RenderError) if "code" in kind.__dict__}
+    kinds = _subclasses(render_errors.RenderError) | _subclasses(finetune_errors.FinetuneError)
+    codes = {kind.__dict__["code"] for kind in kinds if "code" in kind.__dict__} | {round_of_training.LOST}
     assert codes - documented == set()
 
 
-@pytest.mark.parametrize(("kind", "part"), [(Environment, 0), (WorkerEnvironment, 1)])
+@pytest.mark.parametrize(("kind", "part"), [(Environment, 0), (WorkerEnvironment, 1), (TrainEnvironment, 1)])
 def test_every_setting_is_documented_with_its_default(kind: type[BaseSettings], part: int) -> None:
     text = (ROOT / "docs" / "reference" / "settings.md").read_text().split("## The rendering worker")[part]
     for name, field in kind.model_fields.items():

@@ -49,6 +49,19 @@ RENDER_WORKER = (
     "--without-mingle",
 )
 
+# Each run has a process of its own, so a worker at rest is small. It knows no Django and no database password.
+TRAIN_WORKER = (
+    "celery",
+    "--app=finetune.worker",
+    "worker",
+    "--queues=train",
+    "--pool=solo",
+    "--hostname=train@%h",
+    "--loglevel=INFO",
+    "--without-gossip",
+    "--without-mingle",
+)
+
 
 def beat(schedule: str) -> tuple[str, ...]:
     """The clock: its own process, never a part of a worker, so that there is one of it."""

@@ -147,6 +147,7 @@ def _children(port: int) -> list[Child]:
         child("web", commands.web(f"{HOST}:{port}"), platform, death_signal=signal.SIGTERM),
         child("web-worker", commands.WEB_WORKER, platform),
         child("render-worker", commands.RENDER_WORKER, worker),
+        child("train-worker", commands.TRAIN_WORKER, worker),
         child("beat", commands.beat(str(home / "beat-schedule")), platform),
     ]
 

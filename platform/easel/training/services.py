@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -27,7 +27,7 @@ from easel.training.methods import REWARD_DEFAULTS
 from easel.training.models import MAX_GRIDS, MAX_POINTS, FinetuneGrid, FinetunePoint, FinetuneRun
 from finetune import defaults
 from finetune.errors import WrongBaseError
-from finetune.types import SamplePrompt, TrainClaim, TrainReport, TrainRequest, TrainResult, TrainSettings
+from finetune.types import Method, SamplePrompt, TrainClaim, TrainReport, TrainRequest, TrainResult, TrainSettings
 from generation import fetched
 from generation.storage import ModelNotFoundError, model_folder
 from generation.types import Lease
@@ -74,7 +74,7 @@ def settings_with_defaults(method: str, base: ModelVersion, asked: TrainSettings
     where, _, name = base.layers()[0].location.partition(":")
     try:
         folder = inspection.hub_folder(name) if where == "hub" else model_folder(f"folder:{name}")
-        return defaults.fill(FinetuneRun.Method(method).value, defaults.weights_of(folder), asked) if folder else None
+        return defaults.fill(cast("Method", method), defaults.weights_of(folder), asked) if folder else None
     except (ModelNotFoundError, WrongBaseError):
         return None
 
