@@ -11,7 +11,10 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 from easel.annotation import services as annotation
+from easel.annotation.models import Assignment
+from easel.evaluation.services import start_evaluation
 from easel.images.models import Candidate
+from easel.registry.models import ModelVersion
 from easel.registry.services import register_folder
 from rest_framework.test import APIClient
 
@@ -35,6 +38,28 @@ def compared(cast: Cast, model_folders: Path) -> list[Candidate]:
     made = list(Candidate.objects.of_project(cast.project).order_by("created_at", "position"))
     assert len(made) == 6 * 2 * 3 and len({one.model_id for one in made}) == 3
     return made
+
+
+def test_nothing_tells_that_a_comparison_judges_two_models(cast: Cast, compared: list[Candidate]) -> None:
+    """An evaluation's items look like all others: neither the models, nor that there is an evaluation, can be read."""
+    prompts = stage.make_prompts(cast.project, *(f"an icon of {n} plums" for n in range(3)))
+    zinnober, indigo = (ModelVersion.objects.get(name=name) for name in ("Zinnober", "Indigo"))
+    evaluation = start_evaluation(cast.project, cast.alice, timezone.now(), a=zinnober, b=indigo, prompts=prompts)
+    stage.work_off()
+    annotation.gather(timezone.now(), cast.project)
+    secrets = secrets_of(list(Candidate.objects.of_project(cast.project))) | {str(evaluation.pk), "evaluation"}
+    got = everything_bob_gets(cast)
+    shown = [body.decode() for kind, _, _, body in got if kind == "json" and body]
+    assert sum("plums" in body for body in shown) >= 3, "bob is given the comparisons"
+    for kind, address, headers, body in got:
+        told = address + json.dumps(headers) + ("" if kind == "image" else body.decode())
+        assert not [secret for secret in secrets if secret in told], (kind, address)
+    sides = [
+        [str(pk) for pk in one.shown_order].index(str(one.item.candidates.get(model=indigo).pk))
+        for one in Assignment.objects.filter(item__request=evaluation.request_id)
+    ]
+    assert len(sides) == 3 and set(sides) <= {0, 1}
+    assert client_of(cast.bob).get(f"{API}/evaluations/{evaluation.pk}/").status_code == 403
 
 
 def secrets_of(candidates: list[Candidate]) -> set[str]:
