@@ -1,0 +1,1 @@
+"""The whole loop without a browser, on the built-in model: `easel tour`."""
