@@ -139,3 +139,10 @@ def test_who_contradicts_the_others_has_no_weight_and_cannot_turn_theirs() -> No
     found = fit(items)
     assert found["contrary"].weight < 0.1
     assert min(found[name].weight for name in "abc") > 0.75
+
+
+def test_a_shared_ranking_of_three_counts_as_two_shared_pairs() -> None:
+    pair, three = judged(((0,), (1,)), ((0,), (1,))), judged(((0,), (1,), (2,)), ((0,), (1,), (2,)))
+    whole, paired = fit([three] * 40)["person-0"], fit([pair] * 80)["person-0"]
+    assert whole.reliability == pytest.approx(paired.reliability, abs=1e-4)
+    assert (whole.overlaps, paired.overlaps) == (40, 80)
