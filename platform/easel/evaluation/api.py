@@ -160,7 +160,7 @@ def result_body(evaluation: Evaluation) -> dict[str, Any]:
         "outcome": found.tally.outcome,
         "categories": [{"category": name, **TallySerializer(tally).data} for name, tally in found.categories],
         "agreement": agreement,
-        "beside": BesideSerializer(found.beside, many=True).data,
+        "beside": [BesideSerializer(one).data for one in found.beside],
     }
 
 

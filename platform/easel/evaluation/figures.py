@@ -137,7 +137,7 @@ def _fidelity(evaluation: Evaluation) -> list[Beside]:
     rows = Score.objects.by("referee").filter(candidate__request=evaluation.request_id)
     seen: dict[UUID, dict[str, list[float]]] = {evaluation.a_id: {}, evaluation.b_id: {}}
     for model, values in rows.values_list("candidate__model", "values"):
-        said = {name: values[name] for name in ATTRIBUTES if name in (values or {})}
+        said = {name: (values or {})[name] for name in ATTRIBUTES if name in (values or {})}
         if said and model in seen:
             seen[model].setdefault("all", []).append(sum(said.values()) / len(said))
             for name, right in said.items():
@@ -163,7 +163,7 @@ def _diversity(evaluation: Evaluation) -> list[Beside]:
     found: dict[UUID, list[tuple[float, int]]] = {}
     parts = ScoreJob.objects.filter(request=evaluation.request_id, judge="referee", prompts__gt=0)
     for model, diversity, prompts in parts.exclude(diversity=None).values_list("model", "diversity", "prompts"):
-        found.setdefault(model, []).append((diversity, prompts))
+        found.setdefault(model, []).append((diversity or 0.0, prompts))
 
     def mean(model: UUID) -> float | None:
         of = found.get(model)
@@ -181,7 +181,7 @@ def _rewards(evaluation: Evaluation) -> list[Beside]:
     ).select_related("reward_model")
     found: dict[str, dict[UUID, list[float]]] = {}
     for name, model, values in rows.values_list("reward_model__name", "candidate__model", "values"):
-        if "reward" in (values or {}):
+        if values and "reward" in values:
             found.setdefault(name, {}).setdefault(model, []).append(values["reward"])
     return [
         Beside(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from easel.annotation.models import Annotation
 from easel.evaluation.figures import votes_of
@@ -117,14 +119,14 @@ def _before(request: GenerationRequest | None, moment: datetime) -> bool:
     return request is None or request.created_at < moment
 
 
-def _round(run: FinetuneRun, evaluations: list[Evaluation], promoted: dict[object, datetime]) -> Round:
+def _round(run: FinetuneRun, evaluations: list[Evaluation], promoted: Mapping[UUID, datetime]) -> Round:
     found = next((one for one in evaluations if run.made_id and one.b_id == run.made_id), None)
     return Round(
         run=run,
         rankings=run.snapshot.total("judgements"),
         evaluation=found,
         tally=tally(votes_of(found)[0]) if found else None,
-        promoted=run.made_id in promoted,
+        promoted=run.made_id is not None and run.made_id in promoted,
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 from easel.accounts.models import User
+from easel.accounts.services import create_user
 from easel.annotation.models import Annotation, Assignment, Item
+from easel.annotation.services import gather
 from easel.common import jobs
 from easel.common.errors import Conflict, InvalidInput
 from easel.evaluation import simulation as simulated
@@ -129,14 +131,14 @@ def test_pictures_that_their_judge_does_not_know_are_refused(cast: Cast, model_f
     other = icons(model_folders, "Watercolours", "watercolours")
     stage.generate(cast, stage.make_prompts(cast.project, "a hen"), compared=[other])
     stage.work_off()
-    stage.annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     with pytest.raises(InvalidInput, match="Items with images of Watercolours wait to be ranked"):
         start(cast)
     assert start(cast, taste="careless").state == "running"
 
 
 def test_an_account_of_a_person_is_never_taken(cast: Cast) -> None:
-    stage.create_user("simulated-warm-0-1", None)
+    create_user("simulated-warm-0-1", None)
     with pytest.raises(Conflict, match="is a person's"):
         start(cast, taste="warm")
 
