@@ -101,7 +101,7 @@ class FinetuneForm(forms.Form):
         return any(field.errors or field.value() for field in self.advanced_knobs)
 
     @property
-    def steps(self) -> int | None:
+    def planned_steps(self) -> int | None:
         """Steps that the run would take."""
         said = str(self["steps"].value() or "")
         if said.isdecimal() and len(said) < 10:
@@ -111,7 +111,7 @@ class FinetuneForm(forms.Form):
     @property
     def estimate(self) -> Estimate | None:
         """How long it would take, where a run like it is finished."""
-        base, steps = self.chosen_base, self.steps
+        base, steps = self.chosen_base, self.planned_steps
         return estimate(self.chosen_method, base, steps) if base and steps else None
 
     def clean(self) -> dict[str, Any]:
