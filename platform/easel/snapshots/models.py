@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 
@@ -12,6 +13,7 @@ from easel.common.models import Job
 from easel.projects.models import Project
 from easel.snapshots.filters import Filters
 from easel.snapshots.splits import Shares
+from finetune.snapshot import SPLITS
 from finetune.types import SnapshotReference, StoredFile
 
 
@@ -25,6 +27,15 @@ class DatasetSnapshotQuerySet(models.QuerySet["DatasetSnapshot"]):
     def frozen(self, project: Project) -> DatasetSnapshotQuerySet:
         """A project's snapshots that can be trained on, newest first."""
         return self.of_project(project).filter(frozen_at__isnull=False)
+
+    def named(self, project: Project, value: str | None) -> DatasetSnapshot | None:
+        """A project's snapshot of that id, or the newest of that name; without a value, the newest frozen one."""
+        if value is None:
+            return self.frozen(project).first()
+        try:
+            return self.of_project(project).filter(pk=UUID(value)).first()
+        except ValueError:
+            return self.of_project(project).filter(name=value).first()
 
 
 class DatasetSnapshot(models.Model):
@@ -98,6 +109,10 @@ class DatasetSnapshot(models.Model):
         """Counts by split; empty until it is frozen."""
         found: dict[str, Any] = self.manifest.get("counts", {})
         return found
+
+    def splits(self) -> list[tuple[str, dict[str, Any]]]:
+        """The splits with their counts, in their order."""
+        return [(split, self.counts[split]) for split in SPLITS if split in self.counts]
 
     def total(self, name: str) -> int:
         """A count over all splits: rows, prompts, images, judgements or pairs."""
