@@ -28,17 +28,18 @@ def drawn(bright: float) -> data.Floats:
     return sprite
 
 
-@pytest.fixture
-def sprites(monkeypatch: pytest.MonkeyPatch) -> data.Sprites:
-    """Two subjects, without any package."""
-    monkeypatch.setattr(data, "load_source", lambda package, subjects, cache: [drawn(0.9), drawn(0.5)])
-    return data.Sprites([APPLE, CAT])
+@pytest.fixture(scope="module")
+def sprites() -> data.Sprites:
+    """Two subjects, without any package; only for reading."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load_source", lambda package, subjects, cache: [drawn(0.9), drawn(0.5)])
+        return data.Sprites([APPLE, CAT])
 
 
 def test_no_picture_is_shown_to_both_judges_or_kept_for_testing_too(sprites: data.Sprites) -> None:
     seen = {}
     for share in ("taste", "referee", "testing"):
-        _, attributes = train.draw(sprites, 150, seed=1, share=share)
+        _, attributes = train.draw(sprites, 40, seed=1, share=share)
         seen[share] = set(attributes)
     assert all(seen.values())
     assert not seen["taste"] & seen["referee"]
