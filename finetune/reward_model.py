@@ -224,7 +224,8 @@ def load(path: Path) -> Scorer:
                 raise WrongBaseError(f"{path.name} is no reward model of Easel. Choose one that finetune.reward made.")
             model: Any = RewardModel(RewardModelConfig.from_dict(json.loads(header["config"])))
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 -- no mapping
-        return Scorer(model.eval(), Tokenizer.from_str(header["tokenizer"]))
+        model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        return Scorer(model, Tokenizer.from_str(header["tokenizer"]))
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WrongBaseError(f"{path.name} cannot be read as a reward model: {reason[:300]}") from error

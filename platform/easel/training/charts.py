@@ -77,6 +77,12 @@ _CHARTS = (
         (("implicit_accuracy", "training", "is-main"), (HELD_OUT + "implicit_accuracy", "held out", "is-other")),
         percent=True,
     ),
+    _Asked(  # of a reward model
+        "Accuracy",
+        "pairs that it orders as people did",
+        (("accuracy", "training", "is-main"), (HELD_OUT + "accuracy", "held out", "is-other")),
+        percent=True,
+    ),
     _Asked(
         "Error against the base",
         "below 0: likelier than before",
