@@ -151,8 +151,9 @@ class MetricPoint(Contract):
 
     step: int = Field(ge=0)
     values: dict[str, float]
-    """By name: loss, implicit_accuracy (of a reward model accuracy), winner_error and loser_error (relative to the reference's: 0.01 is 1 % worse),
-    learning_rate, images_per_s, memory_mb; with the prefix held_out_ where measured on the validation split."""
+    """By name: loss, implicit_accuracy (a reward model's: accuracy), winner_error and loser_error (relative to the
+    reference's: 0.01 is 1 % worse), learning_rate, images_per_s, memory_mb; with the prefix held_out_ where measured on
+    the validation split."""
 
 
 class SampleGrid(Contract):
