@@ -244,11 +244,11 @@ def _take(image: SnapshotImage, of: Preference, storage: Storage, folder: Path |
         elif _differs(image_path(folder, image), image):
             storage.fetch(image.key, image_path(folder, image))
     except StorageError as error:
-        raise SnapshotError(f"{_named(image, of)}: {error}") from error
+        raise SnapshotError(f"An image of the prompt {of.prompt[:80]!r}: {error}") from error
 
 
 def _named(image: SnapshotImage, of: Preference) -> str:
-    return f"Image {image.candidate} ({image.key}) of the prompt {of.prompt[:80]!r}"
+    return f"Image {image.key} of the prompt {of.prompt[:80]!r}"
 
 
 def _differs(path: Path, image: SnapshotImage) -> bool:

@@ -141,7 +141,7 @@ def preferences(draw: st.DrawFn, storage: Storage) -> Preference:
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), row_group=st.integers(1, 4))
 def test_what_is_written_is_read_again_and_hashed_alike_in_any_order(
     data: st.DataObject, row_group: int, tmp_path_factory: pytest.TempPathFactory

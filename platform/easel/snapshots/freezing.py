@@ -135,12 +135,15 @@ def write(snapshot: DatasetSnapshot, pulse: Pulse) -> Written:
 
 
 def refuse_empty(manifest: folders.Manifest, prompts: int, passed: Passed) -> None:
-    """Raise NothingToLearn for a snapshot without rows, with ties only, or of one prompt."""
+    """Raise NothingToLearn for a snapshot without rows, with ties only, or of one prompt.
+
+    prompts: how many there were before items were left out, near duplicates counted once.
+    """
     rows = sum(counts.rows for counts in manifest.counts.values())
     if not rows:
         why = f"{passed.disagreement:,} items whose annotators agree less" if passed.disagreement else "none"
         raise NothingToLearn(f"The filters leave nothing: of the items, {why}. Ask for less agreement, or of more.")
-    if prompts == 1:
+    if min(prompts, sum(counts.prompts for counts in manifest.counts.values())) == 1:
         raise NothingToLearn(ONE_PROMPT)
     if not manifest.counts["train"].pairs:
         raise NothingToLearn(ONLY_TIES)
@@ -149,9 +152,11 @@ def refuse_empty(manifest: folders.Manifest, prompts: int, passed: Passed) -> No
 def remarks(manifest: folders.Manifest, near_held_out: int, passed: Passed) -> tuple[str, ...]:
     """Return what a reader of the card must know, one line each."""
     found = []
-    for split, without in (("validation", "no run can stop early by it"), ("test", "nothing can be tested with it")):
-        if not manifest.counts[split].rows:  # type: ignore[index]  # the two are splits
-            found.append(f"The {split} split is empty, for there are few prompts: {without}.")
+    if empty := [split for split in folders.SPLITS if not manifest.counts[split].rows]:
+        is_or_are = "split is" if len(empty) == 1 else "splits are"
+        found.append(f"The {' and '.join(empty)} {is_or_are} empty, for there are few prompts.")
+    if not manifest.counts["validation"].rows:
+        found.append("Without a validation split, no run can see that it gets worse, and stop early.")
     if near_held_out:
         found.append(f"Left out: {_count(near_held_out, 'prompt')} that say nearly what a held-out prompt says.")
     if passed.disagreement:

@@ -21,7 +21,7 @@ class SnapshotForm(forms.Form):
 
     name = forms.CharField(max_length=MAX_NAME, required=False, help_text="For example: Icons, after round 2")
     since = forms.DateField(required=False, label="From", widget=DAY)
-    until = forms.DateField(required=False, label="To", widget=DAY, help_text="Both days are taken (UTC).")
+    until = forms.DateField(required=False, label="To", widget=DAY)
     template_version = forms.ModelChoiceField(
         queryset=TemplateVersion.objects.none(), required=False, empty_label="Any", label="Form"
     )
@@ -36,13 +36,12 @@ class SnapshotForm(forms.Form):
         help_text="Leaves out items on which annotators agree less, and those that one person ranked.",
     )
     include_simulated = forms.BooleanField(required=False, label="With simulated annotators")
-    validation = forms.IntegerField(min_value=0, max_value=50, initial=5, label="Validation (%)", required=False)
-    test = forms.IntegerField(min_value=0, max_value=40, initial=5, label="Test (%)", required=False)
+    validation = forms.IntegerField(min_value=0, max_value=50, initial=5, label="Validation (%)")
+    test = forms.IntegerField(min_value=0, max_value=40, initial=5, label="Test (%)")
     seed = forms.IntegerField(
         min_value=0,
         max_value=2**31 - 1,
         initial=0,
-        required=False,
         label="Seed of the split",
         help_text="The same seed puts the same prompts into the same splits, in every snapshot.",
     )
@@ -77,7 +76,5 @@ class SnapshotForm(forms.Form):
 
     def shares(self) -> Shares:
         """The split that is asked for."""
-        given = {name: self.cleaned_data.get(name) for name in ("validation", "test", "seed")}
-        usual = {name: self.fields[name].initial for name in given}
-        validation, test, seed = (usual[name] if value is None else value for name, value in given.items())
-        return Shares(validation=validation / 100, test=test / 100, seed=seed)
+        clean = self.cleaned_data
+        return Shares(validation=clean["validation"] / 100, test=clean["test"] / 100, seed=clean["seed"])

@@ -151,7 +151,6 @@ def _contents(found: DatasetSnapshot) -> dict[str, Any]:
         "rows": [Shown(row, _places(row)) for row in rows],
         "card": card.split("---\n", 2)[-1].strip(),
         "asked": in_words(found.wanted()),
-        "splits": [(split, found.counts[split]) for split in SPLITS],
     }
 
 

@@ -20,36 +20,31 @@ ALIKE = (9, 10)  # whole numbers: nine tenths as a float would miss some pairs b
 _SILENT = frozenset(["a", "an", "the", "of", "on", "in", "at", "with", "and", "to", "for", "by", "is", "are", "its"])
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯]|\w+")  # without blanks between words, each sign is one
 
-Words = tuple[int, ...]
-"""The words of a prompt as ascending numbers: a hundred thousand prompts fit in little memory."""
+Words = bytes
+"""The words that count of a prompt, as ascending hashes of 8 bytes: a hundred thousand prompts fit in little memory."""
+_BYTES = 8
 
 
-class Vocabulary:
-    """Numbers for words."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def words(self, text: str) -> Words:
-        """Return the words that count of a prompt."""
-        return tuple(sorted(self._numbers.setdefault(word, len(self._numbers)) for word in words_of(text)))
-
-
-def words_of(text: str) -> set[str]:
+def words_of(text: str) -> Words:
     """Return the words that count of a prompt; what has none at all is one word as a whole."""
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return {_singular(word) for word in _WORD.findall(plain) if word not in _SILENT} or {plain.strip()}
+    words = {_singular(word) for word in _WORD.findall(plain) if word not in _SILENT} or {plain.strip()}
+    return b"".join(sorted(blake2b(word.encode(), digest_size=_BYTES).digest() for word in words))
 
 
 def _singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
+def _parts(words: Words) -> list[bytes]:
+    return [words[at : at + _BYTES] for at in range(0, len(words), _BYTES)]
+
+
 def near(one: Words, other: Words) -> bool:
     """Tell whether two prompts are near duplicates."""
     share, of = ALIKE
-    same = len(set(one) & set(other))
-    return of * same >= share * (len(one) + len(other) - same)
+    same = len(set(_parts(one)) & set(_parts(other)))
+    return of * same >= share * ((len(one) + len(other)) // _BYTES - same)
 
 
 def near_pairs(prompts: Sequence[Words]) -> Iterator[tuple[int, int]]:
@@ -59,12 +54,14 @@ def near_pairs(prompts: Sequence[Words]) -> Iterator[tuple[int, int]]:
     share one of the first |x| - ceil(t |x|) + 1 words of x (prefix filter; Chaudhuri, Ganti and Kaushik 2006).
     """
     share, of = ALIKE
-    often = Counter(word for words in prompts for word in words)
-    holding: dict[int, list[int]] = defaultdict(list)
+    often = Counter(word for words in prompts for word in _parts(words))
+    holding: dict[bytes, list[int]] = defaultdict(list)
     for place, words in enumerate(prompts):
-        rare = sorted(words, key=lambda word: (often[word], word))
+        rare = sorted(_parts(words), key=lambda word: (often[word], word))
         seen: set[int] = set()
         for word in rare[: len(rare) + -share * len(rare) // of + 1]:
+            if often[word] == 1:
+                continue  # nobody else has it
             for other in holding[word]:
                 if other not in seen:
                     seen.add(other)
@@ -91,19 +88,18 @@ class Splits:
     """
 
     def __init__(self, texts: Iterable[str], held_out: Iterable[str], shares: Shares) -> None:
-        self._vocabulary = Vocabulary()
-        forbidden = {self._vocabulary.words(text) for text in held_out}
-        marks = {self._vocabulary.words(text): _mark(text, shares.seed) for text in texts}
+        forbidden = {words_of(text) for text in held_out}
+        marks = {words: _mark(words, shares.seed) for words in map(words_of, texts)}
         prompts = [*marks, *(forbidden - marks.keys())]
         leaders = _leaders(prompts)
         closed = {leader for leader, words in zip(leaders, prompts, strict=True) if words in forbidden}
-        of_group: dict[int, tuple[float, float]] = {}
+        of_group: dict[int, bytes] = {}
         for leader, words in zip(leaders, prompts, strict=True):
             if leader not in closed:
-                of_group[leader] = min(of_group.get(leader, (1.0, 1.0)), marks[words])
-        splits = {leader: _split(place, shares) for leader, (_, place) in of_group.items()}
+                of_group[leader] = min(of_group.get(leader, marks[words]), marks[words])
+        splits = {leader: _split(_place(mark), shares) for leader, mark in of_group.items()}
         if splits and "train" not in splits.values():
-            splits[min(of_group, key=lambda leader: of_group[leader][1])] = "train"
+            splits[min(of_group, key=lambda leader: _place(of_group[leader]))] = "train"
         self.groups = len(splits)
         """How many prompts there are, near duplicates counted once."""
         self.held_out = sum(leader in closed for leader in leaders[: len(marks)])
@@ -114,13 +110,17 @@ class Splits:
 
     def of(self, text: str) -> Split | None:
         """Return the split of a prompt, or None for one that must be left out."""
-        return self._splits.get(self._vocabulary.words(text))
+        return self._splits.get(words_of(text))
 
 
-def _mark(text: str, seed: int) -> tuple[float, float]:
-    """Return two hashes of a prompt's words, 0 to 1: the first settles who speaks for a group, the second where."""
-    digest = blake2b(f"{seed}\n{' '.join(sorted(words_of(text)))}".encode(), digest_size=16).digest()
-    return int.from_bytes(digest[:8]) / 2**64, int.from_bytes(digest[8:]) / 2**64
+def _mark(words: Words, seed: int) -> bytes:
+    """Return a hash of a prompt and the seed. The least one of a group speaks for it, by its second half."""
+    return blake2b(words, key=seed.to_bytes(8), digest_size=16).digest()
+
+
+def _place(mark: bytes) -> float:
+    """Return where a group stands between 0 and 1."""
+    return int.from_bytes(mark[8:]) / 2**64
 
 
 def _split(place: float, shares: Shares) -> Split:
@@ -159,10 +159,9 @@ def leak_among(rows: Iterable[tuple[str, str]]) -> Leak | None:
 
     Held-out prompts go in as a split of their own. It knows nothing of how the splits were made.
     """
-    vocabulary = Vocabulary()
     found: dict[Words, tuple[str, str]] = {}
     for text, split in rows:
-        before, known = found.setdefault(vocabulary.words(text), (text, split))
+        before, known = found.setdefault(words_of(text), (text, split))
         if known != split:
             return Leak(before, known, text, split)
     prompts = list(found)
