@@ -262,7 +262,7 @@ class _Watch(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         losses = [(log["eval_loss"], log["step"]) for log in state.log_history if "eval_loss" in log]
         best, step = min(losses)
-        if len(losses) - 1 - losses.index((best, step)) >= PATIENCE:
+        if state.global_step < args.max_steps and len(losses) - 1 - losses.index((best, step)) >= PATIENCE:
             self.stopped = (
                 f"the held-out loss has not fallen for {PATIENCE} checks; the weights of step {step} are kept"
             )
