@@ -116,6 +116,7 @@ urlpatterns = [
     path("projects/<uuid:pk>/simulations/", evaluation.simulations, name="simulations"),
     path("evaluations/<uuid:pk>/", evaluation.evaluation, name="evaluation"),
     path("evaluations/<uuid:pk>/promote/", evaluation.promote, name="promote"),
+    path("evaluations/<uuid:pk>/retry/", evaluation.retry_evaluation, name="retry_evaluation"),
     path("simulations/<uuid:pk>/cancel/", evaluation.cancel_simulation, name="cancel_simulation"),
     path("projects/<uuid:pk>/export/", snapshots.export, name="export"),
     path("projects/<uuid:pk>/snapshots/", snapshot_views.snapshots, name="snapshots"),

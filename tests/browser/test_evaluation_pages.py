@@ -17,6 +17,8 @@ from easel.prompts.models import Prompt
 from easel.prompts.parsing import parse_file
 from easel.prompts.services import add_prompts
 from easel.registry.models import ModelVersion
+from easel.training.models import FinetuneRun
+from easel.training.services import finish as finish_run
 from playwright.sync_api import Page, expect
 
 from tests import cast as stage
@@ -26,6 +28,7 @@ from tests.browser.conftest import ARTIFACTS, Window
 from tests.browser.test_project_pages import faults, path_of, quiet
 from tests.cast import Cast
 from tests.easel.evaluation.judging import icons, measure_all
+from tests.easel.training import stage as training
 
 SIZES = {"1440": (1440, 900), "390": (390, 844)}
 Windows = Callable[..., Window]
@@ -90,6 +93,18 @@ def judge(cast: Cast, evaluation: Evaluation, b_wins: Callable[[int], float]) ->
         number += 1
 
 
+def _rounds(cast: Cast) -> None:
+    """Two fine-tunes of what was ranked; the first one's model is the one that was compared first."""
+    snapshot = training.frozen(cast)
+    for number in (2, 3):
+        run = training.start(cast, snapshot, steps=100 * number)
+        request = training.claim()
+        finish_run(training.result(request, weights=b"%d" % number), timezone.now())
+        FinetuneRun.objects.filter(pk=run.pk).update(made=ModelVersion.objects.get(name=f"Easel icons {number}"))
+    training.start(cast, snapshot)
+    training.claim()
+
+
 def finish(cast: Cast, evaluation: Evaluation) -> None:
     """Have everything measured and judged."""
     measure_all()
@@ -104,12 +119,12 @@ def test_two_models_are_compared_judged_and_the_better_one_is_promoted_and_taken
     page.get_by_role("main").get_by_role("link", name="Compare two models").click()
     expect(page.get_by_label("A, the baseline")).to_have_value(str(cast.model.pk))
     page.get_by_role("button", name="Compare them").click()
-    expect(page.get_by_text("Nobody has judged yet.")).to_be_visible()
+    expect(page.locator(".verdict-words")).to_have_text("Nobody has judged yet.")
     scenes.work_off(cast)
     evaluation = Evaluation.objects.with_state().get()
     judge(cast, evaluation, lambda number: 0.0 if number % 6 == 0 else 1.0)
     finish(cast, evaluation)
-    expect(page.get_by_text("Better: Easel icons 2 wins 83%")).to_be_visible(timeout=10_000)
+    expect(page.locator(".verdict-words")).to_contain_text("Better: Easel icons 2 wins 83%", timeout=15_000)
     page.get_by_role("button", name="Promote B…").click()
     page.get_by_role("button", name="Promote it").click()
     expect(page.get_by_text("B makes the images of the next round.")).to_be_visible()
@@ -131,7 +146,7 @@ def test_a_comparison_is_started_from_the_keyboard_alone(cast: Cast, window: Win
     page = alice.open(path_of(cast.project, "evaluations/new/"))
     page.get_by_label("A, the baseline").focus()
     keys(page, "Tab", "Tab", "Tab", "Tab", "ArrowDown")  # to B, the prompts, images, judges; simulated ones
-    expect(page.get_by_label("Taste")).to_be_visible()
+    expect(page.locator("#id_taste")).to_be_visible()
     keys(page, "Tab", "w", "Tab", "Tab", "Tab", "Enter")
     expect(page.get_by_text("Simulated judges.")).to_be_visible()
     assert Evaluation.objects.get().simulation.taste == "warm"
@@ -162,10 +177,11 @@ def test_the_pages_of_evaluations_are_pictured(cast: Cast, window: Windows, size
 
     look(alice.open(path_of(cast.project, "evaluations/")), "empty")
     look(alice.open(path_of(cast.project, "evaluations/new/")), "new")
+    tuned(cast, 3)
+    _rounds(cast)
     first = compare(cast)
     judge(cast, first, lambda number: 0.5 if number % 5 == 4 else float(number % 7 != 0))
     finish(cast, first)
-    tuned(cast, 3)
     second = compare(cast, "simulated:warm", "Easel icons 3")
     finish(cast, second)
     running = compare(cast, b="Easel icons 3")
@@ -182,5 +198,7 @@ def test_the_pages_of_evaluations_are_pictured(cast: Cast, window: Windows, size
     look(alice.open(path_of(cast.project, "leaderboard/")), "leaderboard")
     look(alice.open(path_of(cast.project, "leaderboard/?judges=simulated")), "leaderboard-simulated")
     look(alice.open(path_of(cast.project, "simulations/")), "simulations")
+    look(alice.open(path_of(cast.project, "prompts/")), "prompts")
+    look(alice.open(path_of(cast.project)), "overview")
     assert not problems, "\n".join(problems)
     quiet(alice)

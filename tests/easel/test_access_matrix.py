@@ -21,7 +21,8 @@ from easel.accounts.models import ApiToken
 from easel.accounts.services import create_token, create_user
 from easel.annotation.models import Assignment
 from easel.common import jobs
-from easel.evaluation.models import Evaluation, Simulation
+from easel.common.models import Job
+from easel.evaluation.models import Evaluation, ScoreJob, Simulation
 from easel.evaluation.services import start_evaluation
 from easel.evaluation.simulation import start_simulation
 from easel.images import imports
@@ -96,6 +97,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "new_evaluation": {"GET": (302, 403, 404, 200, 404, 200), "POST": (302, 403, 404, 302, 404, 302)},
     "evaluation": {"GET": PAGE_OF_INSPECTORS},
     "promote": {"POST": ACT_OF_MANAGERS},
+    "retry_evaluation": {"POST": (302, 403, 404, 302, 404, 302)},
     "leaderboard": {"GET": PAGE_OF_INSPECTORS},
     "hold_out": {"POST": ACT_OF_MANAGERS},
     "simulations": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
@@ -244,6 +246,8 @@ def make_world(cast: Cast) -> World:
     held_out = stage.make_prompts(cast.project, "an icon to compare by")
     Prompt.objects.filter(pk=held_out[0].pk).update(held_out=True)
     evaluation = start_evaluation(cast.project, cast.alice, timezone.now(), a=cast.model, b=rival)
+    part = Job.objects.create(kind="score", state=Job.State.DEAD, created_at=timezone.now(), not_before=timezone.now())
+    ScoreJob.objects.create(job=part, request=evaluation.request, model=rival, judge="referee", prompts=0)
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     found = imports.read_files(cast.project, [imports.Upload("a.png", stage.draw(3), imports.Said(prompt="a pear"))])
     failed_run, waiting_run, paused_run = (training.start(cast, snapshot) for _ in range(3))
@@ -288,7 +292,7 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.waiting.pk]
     if plain in {"generation_resume", "resume_generation"}:
         return [world.paused.pk]
-    if plain in {"evaluation", "evaluation_promotion", "promote"}:
+    if plain in {"evaluation", "evaluation_promotion", "promote", "retry_evaluation"}:
         return [world.evaluation.pk]
     if name in {"api:snapshot", "api:snapshot_download"}:
         return [world.snapshot.pk]

@@ -130,7 +130,7 @@ def evaluate(
         total = now.request.images_total + now.items_total
         with click.progressbar(length=total, label="Making and judging", file=sys.stderr) as bar:
             done = 0
-            while now.finished_at is None and now.asked.state != "failed":
+            while now.finished_at is None and now.state != "failed":
                 evaluations.advance_evaluation(now, timezone.now())
                 time.sleep(0.5)
                 now = Evaluation.objects.with_state().get(pk=made.pk)
@@ -145,7 +145,8 @@ def evaluate(
     )
     tell(as_json, body, f"{found['verdict'] if wait else now.state} ({now.pk}){beside}")
     if now.state == "failed":
-        raise Refusal("Some images could not be made; the project's generation page shows why and can retry.")
+        images = "Some images could not be made; the project's generation page shows why and can retry."
+        raise Refusal(now.problem or images)
 
 
 def _figure(value: float | None) -> str:

@@ -62,6 +62,11 @@ class Result:
         return next((one for one in self.beside if one.name == name), None)
 
 
+def tally_of(evaluation: Evaluation) -> Tally:
+    """Return the votes alone, counted."""
+    return tally(votes_of(evaluation)[0])
+
+
 def result_of(evaluation: Evaluation) -> Result:
     """Return what an evaluation has shown by now."""
     votes, judgements = votes_of(evaluation)

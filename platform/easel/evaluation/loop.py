@@ -8,9 +8,9 @@ from datetime import datetime
 from uuid import UUID
 
 from easel.annotation.models import Annotation
-from easel.evaluation.figures import votes_of
+from easel.evaluation.figures import tally_of
 from easel.evaluation.models import Evaluation, Promotion
-from easel.evaluation.results import Tally, tally
+from easel.evaluation.results import Tally
 from easel.images.models import GenerationRequest
 from easel.projects.models import Project
 from easel.registry.models import ModelVersion
@@ -86,7 +86,7 @@ def loop_of(project: Project) -> Loop:
     promoted = dict(Promotion.objects.filter(project=project).order_by("id").values_list("model", "created_at"))
     newest = evaluations[0] if evaluations else None
     rounds = [_round(run, evaluations, promoted) for run in reversed(runs)]
-    newest_tally = tally(votes_of(newest)[0]) if newest else None
+    newest_tally = tally_of(newest) if newest else None
     snapshot = DatasetSnapshot.objects.frozen(project).first()
     rankings = Annotation.objects.filter(project=project).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
     made = next((run.made for run in runs if run.made), None)
@@ -125,7 +125,7 @@ def _round(run: FinetuneRun, evaluations: list[Evaluation], promoted: Mapping[UU
         run=run,
         rankings=run.snapshot.total("judgements"),
         evaluation=found,
-        tally=tally(votes_of(found)[0]) if found else None,
+        tally=tally_of(found) if found else None,
         promoted=run.made_id is not None and run.made_id in promoted,
     )
 

@@ -147,15 +147,24 @@ class Evaluation(models.Model):
 
     @property
     def state(self) -> str:
-        """generating, judging, done; paused, cancelled or failed where its images are."""
+        """generating, judging, done; paused, cancelled or failed where its images, or its simulated judges, are."""
         images = self.asked.state
         if images in {"queued", "running"}:
             return "generating"
         if images == "paused":
             return "paused"
+        if self.problem:
+            return "failed"
         if self.items_by_state.get(Item.State.READY) or (images == "done" and self.items_done < self.items_total):
             return "judging"
         return "done" if self.items_done else images
+
+    @property
+    def problem(self) -> str:
+        """Why its simulated judges will not finish by themselves, or nothing."""
+        if self.judges != self.Judges.SIMULATED or not self.items_by_state.get(Item.State.READY):
+            return ""
+        return self.simulation.ended
 
     @property
     def judges_in_words(self) -> str:

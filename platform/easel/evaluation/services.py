@@ -10,10 +10,12 @@ from django.db import transaction
 
 from easel.accounts.models import User
 from easel.annotation.services import gather
+from easel.common import jobs
 from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, InvalidInput, Refusal
+from easel.common.models import Job
 from easel.evaluation import simulation as simulated
-from easel.evaluation.models import Evaluation, Promotion, Score, Simulation
+from easel.evaluation.models import Evaluation, Promotion, Score, ScoreJob, Simulation
 from easel.evaluation.scoring import ADVANCE, knows, request_scores
 from easel.images.models import Candidate, GenerationRequest
 from easel.images.services import request_images
@@ -160,6 +162,25 @@ def advance_evaluation(evaluation: Evaluation, at: datetime) -> int:
     if fresh.asked.state in {"done", "cancelled"} and fresh.state in {"done", "cancelled"} and measured:
         Evaluation.objects.filter(pk=evaluation.pk, finished_at=None).update(finished_at=at)
     return rankings
+
+
+@transaction.atomic
+def retry(evaluation: Evaluation, at: datetime) -> int:
+    """Have measured anew what could not be measured, and judged what waits for it; return how many parts that were.
+
+    Raises Conflict where nothing has failed. Images that could not be made are retried on the Generate page.
+    """
+    dead = ScoreJob.objects.filter(request=evaluation.request_id, job__state=Job.State.DEAD)
+    parts = list(dead.values_list("job", flat=True))
+    for pk in parts:
+        jobs.retry(pk, at)
+    ended = Simulation.objects.filter(evaluation=evaluation).exclude(ended="")
+    reopened = ended.update(ended="", finished_at=None)
+    if not parts and not reopened:
+        raise Conflict("Nothing of this evaluation has failed; there is nothing to retry.")
+    Evaluation.objects.filter(pk=evaluation.pk).update(finished_at=None)
+    send_on_commit(ADVANCE)
+    return len(parts)
 
 
 def _reward_model(project: Project) -> ModelVersion | None:

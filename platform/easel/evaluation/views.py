@@ -19,10 +19,11 @@ from easel.common.paging import page_of
 from easel.evaluation import holding, services
 from easel.evaluation import simulation as simulated
 from easel.evaluation.access import evaluation_for, simulation_for
-from easel.evaluation.figures import ORDERS, comparisons, result_of
+from easel.evaluation.figures import ORDERS, comparisons, result_of, tally_of
 from easel.evaluation.forms import EvaluateForm, SimulateForm
 from easel.evaluation.leaderboard import board_of
 from easel.evaluation.models import Evaluation, Simulation
+from easel.evaluation.results import in_words
 from easel.evaluation.tastes import TASTES
 from easel.images.progress import progress_of_one
 from easel.projects.access import may, project_for
@@ -40,7 +41,10 @@ def evaluations(request: HttpRequest, pk: UUID) -> HttpResponse:
     page = page_of(request, Evaluation.objects.of_project(project), 20)
     context = {
         "project": project,
-        "rows": [(one, result_of(one)) for one in page.rows],
+        "rows": [
+            (one, counted, in_words(counted, one.a.name, one.b.name))
+            for one, counted in ((one, tally_of(one)) for one in page.rows)
+        ],
         "after": page.after,
         "may_train": may(project.role, Act.TRAIN),
     }
@@ -91,6 +95,7 @@ def evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
         "live": state in {"generating", "judging"} or result.measuring,
         "votes_wanted": found.items_total * (found.request.overlap or 1),
         "taste_words": TASTES[found.simulation.taste].words if found.judges == Evaluation.Judges.SIMULATED else "",
+        "may_train": may(found.project.role, Act.TRAIN),
         "may_manage": may(found.project.role, Act.MANAGE),
         "may_rank": may(found.project.role, Act.RANK) and found.judges == Evaluation.Judges.PEOPLE,
         "is_generator": found.project.generator_id == found.b_id,
@@ -120,6 +125,15 @@ def promote(request: HttpRequest, pk: UUID) -> HttpResponse:
     model = found.a if request.POST.get("model") == "a" else found.b
     services.promote(found, request.user, timezone.now(), model)
     messages.success(request, f"{model.name} makes the images of the next round.")
+    return redirect("evaluation", found.pk)
+
+
+@require_POST
+def retry_evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Try again what could not be measured or judged."""
+    found = evaluation_for(request.user, pk, Act.TRAIN)
+    services.retry(found, timezone.now())
+    messages.success(request, "What failed is tried again.")
     return redirect("evaluation", found.pk)
 
 

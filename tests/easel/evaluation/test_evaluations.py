@@ -9,18 +9,21 @@ import pytest
 from django.utils import timezone
 from easel.annotation import services as annotation
 from easel.annotation.models import Annotation, Item
+from easel.common import jobs
 from easel.common.errors import Conflict, InvalidInput
 from easel.evaluation import services
 from easel.evaluation.figures import comparisons, result_of
 from easel.evaluation.models import Evaluation, Promotion, Score
+from easel.evaluation.scoring import claim_scores
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
 
+from generation.types import Failure
 from tests import cast as stage
 from tests.cast import Cast
-from tests.easel.evaluation.judging import icons, measure_all
+from tests.easel.evaluation.judging import WORKER, icons, measure_all
 
 
 @pytest.fixture
@@ -184,6 +187,29 @@ def test_a_cancelled_evaluation_keeps_what_was_made_and_ends(cast: Cast, tuned: 
     cancel(evaluation.request, timezone.now())
     services.advance(timezone.now())
     assert read(evaluation).state == "cancelled" and read(evaluation).finished_at is not None
+
+
+def test_judges_whose_images_cannot_be_measured_fail_with_the_reason_and_are_tried_again(
+    cast: Cast, tuned: ModelVersion
+) -> None:
+    hold_out(cast, "a hen")
+    evaluation = start(cast, tuned, judges="simulated:3d")
+    stage.work_off()
+    services.advance(timezone.now())
+    while request := claim_scores(WORKER, timezone.now()):
+        failure = Failure(lease=request.lease, code="image_unreadable", reason="A file is gone.", retryable=False)
+        jobs.fail(failure, timezone.now())
+    services.advance(timezone.now())
+    assert (read(evaluation).state, read(evaluation).problem) == (
+        "failed", "Images could not be measured: A file is gone.",
+    )  # fmt: skip
+    assert result_of(evaluation).unmeasured == "A file is gone."
+    assert services.retry(evaluation, timezone.now()) == 4
+    measure_all()
+    services.advance(timezone.now())
+    assert read(evaluation).state == "done"
+    with pytest.raises(Conflict, match="nothing to retry"):
+        services.retry(evaluation, timezone.now())
 
 
 def test_promoting_sets_the_generator_and_promoting_the_other_takes_it_back(cast: Cast, tuned: ModelVersion) -> None:
