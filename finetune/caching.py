@@ -43,6 +43,9 @@ class Cache:
     """Where to keep what was computed; None: in memory."""
     _kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.device: torch.device = self.loaded.pipe.device  # which diffusers looks for in every module each time
+
     def fill(self, images: Iterable[SnapshotImage], texts: Iterable[str], *, mirrored: bool = False) -> None:
         """Encode all of these that are not there yet.
 
@@ -66,7 +69,7 @@ class Cache:
         for key, noise, flip in zip(keys, jitter, mirrored, strict=True):
             moments = self._read(_place(key, flip))
             drawn.append(moments["mean"] + moments["deviation"] * noise if "deviation" in moments else moments["mean"])
-        return torch.stack(drawn).to(self.loaded.pipe.device)
+        return torch.stack(drawn).to(self.device)
 
     def shape(self, key: str) -> torch.Size:
         """Return (C, H, W) of an image's latent."""
@@ -75,7 +78,7 @@ class Cache:
     def text(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Return the embeddings of prompts, by argument, each (N, ...). The empty text is the model's own 'nothing'."""
         each = [self._read(f"text {text}") for text in texts]
-        return {name: torch.cat([one[name] for one in each]).to(self.loaded.pipe.device) for name in each[0]}
+        return {name: torch.cat([one[name] for one in each]).to(self.device) for name in each[0]}
 
     @contextmanager
     def _encoders(self) -> Iterator[None]:
@@ -103,7 +106,7 @@ class Cache:
     def _encode(self, images: Sequence[SnapshotImage], mirrored: bool) -> list[dict[str, Tensor]]:
         pipe = self.loaded.pipe
         pixels = torch.stack([read_image(self.snapshot, image, self.size, mirrored=mirrored) for image in images])
-        encoded = pipe.vae.encode(pixels.to(pipe.device))
+        encoded = pipe.vae.encode(pixels.to(self.device))
         scale, shift = pipe.vae.config.scaling_factor, getattr(pipe.vae.config, "shift_factor", None) or 0.0
         if hasattr(encoded, "latents"):  # AutoencoderTiny says one latent, no distribution
             return [{"mean": (one - shift) * scale} for one in encoded.latents]

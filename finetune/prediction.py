@@ -66,6 +66,7 @@ class _Diffusion:
 
     def __init__(self, pipe: Any) -> None:
         self.network = pipe.unet
+        self._dtype: torch.dtype = pipe.unet.dtype  # which diffusers looks for in every module each time
         self._pixels = int(pipe.vae_scale_factor)  # a side of one latent
         self._sizes = isinstance(pipe, XLPipeline)
         # Whatever scheduler the folder samples with, training adds noise by the schedule that it was made from.
@@ -91,7 +92,7 @@ class _Diffusion:
             sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device)  # whole, not cropped
             added = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.expand(len(latents), -1)}
         predicted: Tensor = self.network(
-            (a * latents + s * noise).to(self.network.dtype),
+            (a * latents + s * noise).to(self._dtype),
             times,
             encoder_hidden_states=text["prompt_embeds"],
             added_cond_kwargs=added,
@@ -108,6 +109,7 @@ class _Flow:
 
     def __init__(self, pipe: Any, predict: Callable[[Any, Tensor, Tensor, Text], Tensor]) -> None:
         self.network = pipe.transformer
+        self._dtype: torch.dtype = pipe.transformer.dtype
         self._predict = predict
         config: Any = pipe.scheduler.config
         # A shift that depends on the size is the sampler's own, and no part of how the model was trained.
@@ -120,7 +122,7 @@ class _Flow:
 
     def residual(self, latents: Tensor, noise: Tensor, times: Tensor, text: Text) -> Tensor:
         sigma = times.view(-1, 1, 1, 1)
-        noised = ((1 - sigma) * latents + sigma * noise).to(self.network.dtype)
+        noised = ((1 - sigma) * latents + sigma * noise).to(self._dtype)
         return self._predict(self.network, noised, times, text).float() - (noise - latents)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import random
@@ -41,6 +42,8 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.save_tiny_xl_model(folder / "xl")
     tiny.save_tiny_sd3_model(folder / "sd3")
     tiny.save_tiny_flux_model(folder / "flux")
+    gc.collect()
+    gc.freeze()  # as the worker does: collecting garbage does not look at the libraries' modules each time
     return folder
 
 

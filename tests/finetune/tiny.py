@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tests.generation.tiny import _UNET, _text_encoder, _tokenizer, diffusers
+from tests.generation.tiny import _text_encoder, _tokenizer, diffusers
 
 
 def save_tiny_v_model(folder: Path, *, seed: int = 0) -> Path:
@@ -24,7 +24,17 @@ def save_tiny_v_model(folder: Path, *, seed: int = 0) -> Path:
         ).eval(),
         text_encoder=_text_encoder(CLIPTextModel),
         tokenizer=_tokenizer(),
-        unet=diffusers.UNet2DConditionModel(**_UNET, cross_attention_dim=16, addition_embed_type=None).eval(),
+        unet=diffusers.UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8,),
+            down_block_types=("CrossAttnDownBlock2D",),
+            up_block_types=("CrossAttnUpBlock2D",),
+            mid_block_type=None,
+            layers_per_block=1,
+            attention_head_dim=4,
+            norm_num_groups=4,
+            cross_attention_dim=16,
+        ).eval(),
         scheduler=diffusers.DDIMScheduler(
             prediction_type="v_prediction",
             rescale_betas_zero_snr=True,
