@@ -104,7 +104,8 @@ def main() -> int:
     sys.stdout.write(
         f"ours / recipe: step {figures['step_ratio']:.3f} (by CPU time {figures['step_ratio_by_cpu']:.3f}; "
         f"goal {step_goal}), with checkpointing {figures['step_ratio_checkpointing']:.3f}; "
-        f"memory with checkpointing {figures['memory_ratio']:.3f} (goal {memory_goal}), "
+        f"memory with checkpointing {figures['memory_ratio']:.3f}"
+        f"{'' if memory_goal == math.inf else f' (goal {memory_goal})'}, "
         f"without {figures['memory_ratio_without_checkpointing']:.3f}\n"
     )
     if options.json:
