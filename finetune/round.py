@@ -30,6 +30,7 @@ from finetune.types import (
     Work,
 )
 from generation.errors import RenderError, StorageFullError, WorkerStoppingError
+from generation.failpoints import failpoint
 from generation.pulse import Listener, Order, Pulse
 from generation.storage import Storage
 from generation.types import Failure, Lease
@@ -148,6 +149,7 @@ class Round:
                             held.total = untold.steps = said.step.total
                         pulse.reach(said.step.done)
                         pulse.note(said.step.note)
+                        failpoint("heard_step", str(said.step.done))
                     if said is not None:
                         untold.points += filter(None, [said.point])
                         untold.grids += filter(None, [said.grid])

@@ -21,6 +21,7 @@ Place = Literal[
     "between_records",  # a part of the images is recorded
     "last_record",  # all are, and the worker has not asked for more
     "trained_step",  # of a fine-tune; WHAT is its number
+    "heard_step",  # of the same, in its worker
     "trained",  # the last step is done, nothing is in storage
 ]
 

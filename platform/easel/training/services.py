@@ -110,7 +110,7 @@ def start_finetune(
         snapshot=snapshot,
         base=base,
         method=method,
-        settings=asked.model_dump(mode="json", exclude_none=True),
+        settings=asked.model_dump(mode="json", exclude_defaults=True),
         filled=filled.model_dump(mode="json") if filled else {},
         samples=[one.model_dump(mode="json") for one in _fixed_prompts(project)] if method != "reward" else [],
         job=job,
