@@ -179,8 +179,8 @@ def _recipe(options: argparse.Namespace) -> Callable[[int], None]:
 
     from finetune import snapshot
 
-    device = torch.device("cuda" if options.family else "cpu")
-    dtype = torch.bfloat16 if options.family else torch.float32
+    device = torch.device("cuda" if options.family and torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     pipe: Any = DiffusionPipeline.from_pretrained(options.base, torch_dtype=dtype)  # type: ignore[no-untyped-call]
     pipe.to(device)
     unet, vae = pipe.unet, pipe.vae
