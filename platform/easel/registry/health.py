@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from easel.common.storage import storage
 from easel.registry import inspection
 from easel.registry.inspection import BrokenModel
 from easel.registry.models import ModelVersion
-from generation.storage import weights_hash
+from generation.fetched import PREFIX
+from generation.storage import StorageError, weights_hash
 
 HASHED = 4 * 2**30
 """Bytes; the hash of more takes minutes, and the worker compares it in any case."""
@@ -18,7 +20,7 @@ class Health:
     """What became of the registered model folders."""
 
     sound: int
-    """Folders that hold what was registered."""
+    """Folders and stored files that hold what was registered."""
     problems: tuple[str, ...]
     """Newest versions whose files are missing, unsafe or changed: images cannot be asked of them."""
     remarks: tuple[str, ...]
@@ -26,7 +28,10 @@ class Health:
 
 
 def health() -> Health:
-    """Look at the folders of all registered models; reads the weights of those that are not too large."""
+    """Look at the folders of all registered models, and for what fine-tunes made.
+
+    Reads the weights of folders that are not too large.
+    """
     sound, problems, remarks = 0, [], []
     hashes: dict[str, str | None] = {}
     seen: set[tuple[str, object]] = set()
@@ -53,4 +58,10 @@ def health() -> Health:
             )
             continue
         sound += 1
+    for model in ModelVersion.objects.filter(location__startswith=PREFIX):
+        try:
+            with storage().open(model.location.removeprefix(PREFIX)):
+                sound += 1
+        except StorageError as error:
+            problems.append(f"{model.name}, which a fine-tune made: {error}")
     return Health(sound, tuple(problems), tuple(remarks))

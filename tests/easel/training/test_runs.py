@@ -10,6 +10,7 @@ from django.utils import timezone
 from easel.common import jobs
 from easel.common.errors import InvalidInput
 from easel.common.models import Job
+from easel.registry.health import health
 from easel.registry.models import ModelVersion
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import take_snapshot
@@ -273,3 +274,15 @@ def test_the_defaults_of_the_reward_model_are_those_that_it_is_trained_with(tmp_
     wanted = REWARD_DEFAULTS
     assert said == (wanted.steps, wanted.learning_rate, wanted.batch, wanted.warmup_steps, wanted.clip)
     assert config.checkpoint_every == wanted.checkpoint_every
+
+
+def test_the_doctor_names_a_model_whose_weights_are_gone_from_storage(
+    cast: Cast, snapshot: DatasetSnapshot, storage_folder: Path
+) -> None:
+    start(cast, snapshot)
+    made = services.finish(result(claim()), timezone.now()).made
+    assert made is not None
+    assert not [problem for problem in health().problems if made.name in problem]
+    (storage_folder / made.location.removeprefix("storage:")).unlink()
+    (problem,) = [problem for problem in health().problems if made.name in problem]
+    assert "is missing from" in problem
