@@ -13,7 +13,10 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.utils import timezone
 from easel.accounts.services import create_token
+from easel.evaluation.services import start_evaluation
+from easel.evaluation.simulation import start_simulation
 from easel.prompts.conditioning import File, add_picture
+from easel.registry.models import ModelVersion
 from easel.wsgi import application
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
@@ -24,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.cast import Cast, annotate, draw, lease, make_items
+from tests.easel.training import stage as training
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "reference" / "openapi.yaml"
@@ -59,6 +63,15 @@ def one_connection(db: None) -> Iterator[None]:
 @pytest.fixture
 def targets(cast: Cast, one_connection: None) -> dict[str, str]:
     """Real ids for each kind of address, so that what is sent gets past the access doors."""
+    snapshot = training.frozen(cast)
+    run = training.start(cast, snapshot)
+    rival = ModelVersion.objects.create(
+        name="Rival", location="folder:rival", family="lora", kind="adapter", base=cast.model, created_at=timezone.now()
+    )
+    evaluation = start_evaluation(
+        cast.project, cast.alice, timezone.now(), a=cast.model, b=rival, prompts=list(cast.project.prompts.all())
+    )
+    simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     items = make_items(cast, 4)
     annotate(cast.project, cast.alice, 1)
     added = add_picture(cast.project, "image", File("a.png", draw(5)), cast.alice, timezone.now())
@@ -67,6 +80,10 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
         "projects": str(cast.project.pk),
         "generations": str(items[0].request_id),
         "assignments": str(lease(cast.project, cast.alice).pk),
+        "snapshots": str(snapshot.pk),
+        "finetunes": str(run.pk),
+        "evaluations": str(evaluation.pk),
+        "simulations": str(simulation.pk),
         "images": str(items[0].candidates.values_list("pk", flat=True)[0]),
         "models": str(cast.model.pk),
         "templates": str(cast.project.template_version.template_id),
