@@ -13,7 +13,7 @@ import pytest
 from finetune.child import Child
 from finetune.lines import Said
 from finetune.round import RESULT_FILE
-from finetune.types import SnapshotReference, TrainRequest, TrainResult, TrainSettings
+from finetune.types import Method, SnapshotReference, TrainRequest, TrainResult, TrainSettings
 from generation.fetched import PREFIX, fetch_weights
 from generation.storage import MODEL_PATH_VARIABLE, Storage
 from tests.finetune import runs
@@ -194,3 +194,18 @@ def test_what_cannot_be_done_is_told_in_one_line_with_its_code(
     code, retryable, reason = ended(request, "spoilt")
     assert (code, retryable) == ("snapshot_broken", False)
     assert str(runs.id_of("of 1 0")) in reason
+
+
+@pytest.mark.parametrize("method", ["listwise", "rwr", "reward"])
+def test_every_method_ends_with_one_file_in_storage(
+    method: Method, run: Run, storage: Storage, frozen: SnapshotReference
+) -> None:
+    settings = TrainSettings(steps=4, batch=2, checkpoint_every=2, seed=1)
+    said, status = run.attempt(runs.request(storage, frozen, method=method, settings=settings))
+    result = result_of(said)
+    assert status == 0
+    assert result.settings.learning_rate is not None
+    (file,) = result.files
+    assert len(storage.read(file.key)) == file.bytes
+    assert {one.step.total for one in said if one.step} == {0, 4}
+    assert [one.point for one in said if one.point]
