@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from finetune import command, defaults, dpo, listwise, rwr
+from finetune import command, defaults, dpo, listwise, losses, rwr
 from finetune.errors import WrongBaseError, WrongConfigError
 from finetune.types import Method, TrainSettings
 
@@ -97,7 +97,7 @@ def test_the_command_trains_paints_and_tells(
 def test_defaults_fit_the_size_of_the_base(bases: Path, tmp_path: Path) -> None:
     assert defaults.is_small(defaults.weights_of(bases / "flux"))
     sdxl, sd15 = 2_600_000_000, 860_000_000
-    assert defaults.fill("dpo", sd15, TrainSettings()).beta == dpo.losses.effective_beta(5_000)
+    assert defaults.fill("dpo", sd15, TrainSettings()).beta == losses.effective_beta(5_000)
     assert defaults.fill("dpo", sd15, TrainSettings()).gradient_checkpointing is False
     assert defaults.fill("dpo", sdxl, TrainSettings()).gradient_checkpointing is True
     assert defaults.fill("dpo", sdxl, TrainSettings(gradient_checkpointing=False)).gradient_checkpointing is False

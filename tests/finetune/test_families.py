@@ -101,7 +101,7 @@ def test_the_residual_is_prediction_minus_target(bases: Path, family: str) -> No
 def test_the_prediction_is_that_of_the_pipelines_own_call(bases: Path, family: str) -> None:
     """What the pipeline asks of its network at its first step, with the arguments that it gives."""
     pipe, predictor, _ = open_family(bases, family)
-    asked: list[tuple[dict[str, Any], Tensor]] = []
+    asked: list[tuple[dict[Any, Any], Tensor]] = []
 
     def listen(module: Any, given: Any, named: dict[str, Any], made: Any) -> None:
         if not asked:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from finetune import checkpoints, dpo, listwise, opening, rwr
+from finetune import checkpoints, dpo, listwise, losses, opening, rwr
 from finetune.errors import (
     NotANumberError,
     OutOfMemoryError,
@@ -178,11 +178,9 @@ def test_a_run_stops_where_the_preferred_images_get_unlikelier(bases: Path, rank
     """With much too large steps both images get worse, the known failure of DPO. It is the base that has to be good."""
     good = Run("rwr", bases / "v", ranked, tmp_path / "good", steps=16, batch=6, learning_rate=3e-2, temperature=100.0)
     assert good.train().values["held_out_winner_error"] < -0.2
-    run = Run(
-        *("dpo", bases / "v", ranked, tmp_path / "out"),
-        **{"steps": 40, "batch": 6, "learning_rate": 5e-2, "beta": 5_000.0, "stop_above": 0.25},
-        adapters=[str(tmp_path / "good")],
-    )
+    wild: dict[str, Any] = {"learning_rate": 5e-2, "beta": 5_000.0, "stop_above": 0.25}
+    taught = [str(tmp_path / "good")]
+    run = Run("dpo", bases / "v", ranked, tmp_path / "out", steps=40, batch=6, adapters=taught, **wild)
     outcome = run.train()
     assert 0 < outcome.steps < 40
     assert outcome.values["held_out_winner_error"] <= 0.25
@@ -294,9 +292,9 @@ def test_the_two_passes_of_a_large_ranking_give_the_gradient_of_one() -> None:
 
     def loss_of(policy: torch.Tensor) -> torch.Tensor:
         ranks = torch.tensor([[0, 1, 1, 2, 3, -1, 4]])
-        return listwise.losses.plackett_luce(3.0 * (1.0 - policy)[None], ranks).sum()
+        return losses.plackett_luce(3.0 * (1.0 - policy)[None], ranks).sum()
 
-    found = []
+    found: list[torch.Tensor] = []
     for at_once in (7, 3, 1):
         weights.grad = None
         listwise.backward(error_of, 7, loss_of, at_once)
