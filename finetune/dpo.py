@@ -29,6 +29,7 @@ from finetune.errors import NotANumberError, SnapshotEmptyError
 from finetune.held_out import ROWS, HeldOut
 from finetune.outcome import OnGrid, OnPoint, Outcome
 from finetune.prediction import Predictor, errors, predictor_of
+from finetune.schedule import learning_rate
 from finetune.types import MetricPoint, Preference, SamplePrompt, SnapshotImage, TrainSettings
 from generation.storage import ADAPTER_FILE
 from generation.types import RenderSettings
@@ -138,7 +139,7 @@ def train(
     while step < steps and not stopped:
         started = time.monotonic()
         for group in optimizer.param_groups:
-            group["lr"] = (settings.learning_rate or 0.0) * min(1.0, (step + 1) / max(1, settings.warmup_steps or 0))
+            group["lr"] = learning_rate(settings, step)
         numbers = draws.batch(len(pairs), batch, settings.seed, step)
         chosen = [pairs[number] for number in numbers]
         while True:

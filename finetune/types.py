@@ -119,6 +119,8 @@ class TrainSettings(Contract):
     lora_rank: int | None = Field(default=None, ge=1, le=512)
     lora_alpha: float | None = Field(default=None, gt=0, le=4_096)
     warmup_steps: int | None = Field(default=None, ge=0, le=100_000)
+    decay: float | None = Field(default=None, ge=0, le=1)
+    """The last share of the steps, over which the learning rate falls to nothing; 0: it stays."""
     prompt_dropout: float | None = Field(default=None, ge=0, le=1)
     clip: float | None = Field(default=None, gt=0, le=1_000)
     """Largest norm of the gradient."""

@@ -47,6 +47,7 @@ KNOBS = (
     Knob("lora_rank", "LoRA rank", "Size of the adapter.", _PICTURES),
     Knob("lora_alpha", "LoRA alpha", "How strongly the adapter counts.", _PICTURES),
     Knob("warmup_steps", "Warm-up steps", "The learning rate rises over these.", _ALL),
+    Knob("decay", "Decay", "0 to 1: the last share of the steps, over which the learning rate falls to 0.", _PICTURES),
     Knob("prompt_dropout", "Prompt dropout", "Share learned without the prompt, 0 to 1.", _PICTURES),
     Knob("clip", "Gradient clip", "Largest norm of the gradient.", _ALL),
     Knob("guard", "Guard of winners", "0 to 1; keeps losers from dragging winners along. Empty: none.",
