@@ -60,7 +60,7 @@ def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: d
         rows = rows.filter(annotator__kind=User.Kind.HUMAN)
     if filters.since:
         rows = rows.filter(created_at__gte=_midnight(filters.since))
-    if filters.until:
+    if filters.until and filters.until < date.max:
         rows = rows.filter(created_at__lt=_midnight(filters.until) + timedelta(days=1))
     if filters.template_version:
         rows = rows.filter(item__template_version=filters.template_version)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from itertools import groupby
 from operator import attrgetter
@@ -61,6 +62,9 @@ class SplitLeaks(Refusal):
 class Passed:
     """What passed by: items that are left out, by the reason, and the models that made the images of the others."""
 
+    prompts: int = 0
+    """Prompts before items were left out, near duplicates counted once."""
+    near_held_out: int = 0
     disagreement: int = 0
     silent: int = 0
     """Nobody compared two of their images, or all who did call every one bad."""
@@ -104,13 +108,13 @@ def write(snapshot: DatasetSnapshot, pulse: Pulse) -> Written:
     Raises NothingToLearn, SplitLeaks, finetune.snapshot.SnapshotError for an image that is missing or has changed, and
     StorageError.
     """
-    splits, passed = _splits(snapshot, pulse), Passed()
+    passed = Passed()
     with tempfile.TemporaryDirectory(prefix="easel-snapshot-") as root:
         folder = Path(root)
 
         def finish(manifest: folders.Manifest) -> folders.Manifest:
-            refuse_empty(manifest, splits.groups, passed)
-            if leak := leak_among(_as_written(snapshot, folder, pulse)):
+            refuse_empty(manifest, passed)
+            if leak := leak_among(partial(_as_written, snapshot, folder, pulse)):
                 raise SplitLeaks(
                     f"{leak.prompt[:80]!r} ({leak.split}) and {leak.other[:80]!r} ({leak.other_split}) say nearly the "
                     "same, and stand in different splits. Nothing was frozen; please report it."
@@ -119,11 +123,11 @@ def write(snapshot: DatasetSnapshot, pulse: Pulse) -> Written:
             return manifest.model_copy(
                 update={
                     "models": tuple(folders.ModelFact(name=one.name, licence=one.licence) for one in models),
-                    "remarks": remarks(manifest, splits.held_out, passed),
+                    "remarks": remarks(manifest, passed),
                 }
             )
 
-        rows = _preferences(snapshot, splits, passed, pulse)
+        rows = _preferences(snapshot, passed, pulse)
         manifest = folders.write(folder, rows, storage(), _facts(snapshot), copy_images=False, finish=finish)
         pulse.beat("storing the files")
         names = [folders.MANIFEST, folders.CARD, *(f"{split}.parquet" for split in folders.SPLITS)]
@@ -134,22 +138,19 @@ def write(snapshot: DatasetSnapshot, pulse: Pulse) -> Written:
     return Written(files, manifest)
 
 
-def refuse_empty(manifest: folders.Manifest, prompts: int, passed: Passed) -> None:
-    """Raise NothingToLearn for a snapshot without rows, with ties only, or of one prompt.
-
-    prompts: how many there were before items were left out, near duplicates counted once.
-    """
+def refuse_empty(manifest: folders.Manifest, passed: Passed) -> None:
+    """Raise NothingToLearn for a snapshot without rows, with ties only, or of one prompt."""
     rows = sum(counts.rows for counts in manifest.counts.values())
     if not rows:
         why = f"{passed.disagreement:,} items whose annotators agree less" if passed.disagreement else "none"
         raise NothingToLearn(f"The filters leave nothing: of the items, {why}. Ask for less agreement, or of more.")
-    if min(prompts, sum(counts.prompts for counts in manifest.counts.values())) == 1:
+    if min(passed.prompts, sum(counts.prompts for counts in manifest.counts.values())) == 1:
         raise NothingToLearn(ONE_PROMPT)
     if not manifest.counts["train"].pairs:
         raise NothingToLearn(ONLY_TIES)
 
 
-def remarks(manifest: folders.Manifest, near_held_out: int, passed: Passed) -> tuple[str, ...]:
+def remarks(manifest: folders.Manifest, passed: Passed) -> tuple[str, ...]:
     """Return what a reader of the card must know, one line each."""
     found = []
     if empty := [split for split in folders.SPLITS if not manifest.counts[split].rows]:
@@ -157,8 +158,8 @@ def remarks(manifest: folders.Manifest, near_held_out: int, passed: Passed) -> t
         found.append(f"The {' and '.join(empty)} {is_or_are} empty, for there are few prompts.")
     if not manifest.counts["validation"].rows:
         found.append("Without a validation split, no run can see that it gets worse, and stop early.")
-    if near_held_out:
-        found.append(f"Left out: {_count(near_held_out, 'prompt')} that say nearly what a held-out prompt says.")
+    if passed.near_held_out:
+        found.append(f"Left out: {_count(passed.near_held_out, 'prompt')} that say nearly what a held-out prompt says.")
     if passed.disagreement:
         found.append(f"Left out: {_count(passed.disagreement, 'item')} whose annotators agree less than was asked.")
     if passed.silent:
@@ -214,8 +215,10 @@ def _facts(snapshot: DatasetSnapshot) -> folders.Facts:
     )
 
 
-def _preferences(snapshot: DatasetSnapshot, splits: Splits, passed: Passed, pulse: Pulse) -> Iterator[Preference]:
-    """Yield the rows: what the annotations of each item say together."""
+def _preferences(snapshot: DatasetSnapshot, passed: Passed, pulse: Pulse) -> Iterator[Preference]:
+    """Yield the rows: what the annotations of each item say together. The splits are held no longer than it runs."""
+    splits = _splits(snapshot, pulse)
+    passed.prompts, passed.near_held_out = splits.groups, splits.held_out
     least = snapshot.wanted().least_agreement
     for page in _pages(snapshot):
         images = _images_of([item for item, _ in page], passed)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from struct import unpack
 
 from finetune.types import Split
 
@@ -36,8 +37,8 @@ def _singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
-def _parts(words: Words) -> list[bytes]:
-    return [words[at : at + _BYTES] for at in range(0, len(words), _BYTES)]
+def _parts(words: Words) -> tuple[int, ...]:
+    return unpack(f">{len(words) // _BYTES}Q", words)
 
 
 def near(one: Words, other: Words) -> bool:
@@ -54,13 +55,13 @@ def near_pairs(prompts: Sequence[Words]) -> Iterator[tuple[int, int]]:
     share one of the first |x| - ceil(t |x|) + 1 words of x (prefix filter; Chaudhuri, Ganti and Kaushik 2006).
     """
     share, of = ALIKE
-    often = Counter(word for words in prompts for word in _parts(words))
-    holding: dict[bytes, list[int]] = defaultdict(list)
+    often = _often(prompts)
+    holding: dict[int, list[int]] = defaultdict(list)
     for place, words in enumerate(prompts):
-        rare = sorted(_parts(words), key=lambda word: (often[word], word))
+        rare = sorted(_parts(words), key=lambda word: (often.get(word, 1), word))
         seen: set[int] = set()
         for word in rare[: len(rare) + -share * len(rare) // of + 1]:
-            if often[word] == 1:
+            if word not in often:
                 continue  # nobody else has it
             for other in holding[word]:
                 if other not in seen:
@@ -68,6 +69,14 @@ def near_pairs(prompts: Sequence[Words]) -> Iterator[tuple[int, int]]:
                     if near(words, prompts[other]):
                         yield other, place
             holding[word].append(place)
+
+
+def _often(prompts: Sequence[Words]) -> dict[int, int]:
+    """Return how many prompts have each word, of those that more than one has."""
+    import numpy as np
+
+    words, counts = np.unique(np.frombuffer(b"".join(prompts), ">u8"), return_counts=True)
+    return dict(zip(words[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -154,19 +163,28 @@ class Leak:
     other_split: str
 
 
-def leak_among(rows: Iterable[tuple[str, str]]) -> Leak | None:
+def leak_among(rows: Callable[[], Iterable[tuple[str, str]]]) -> Leak | None:
     """Look for near duplicates in different splits among prompts and their splits; return the first two, or None.
 
-    Held-out prompts go in as a split of their own. It knows nothing of how the splits were made.
+    Held-out prompts go in as a split of their own. It knows nothing of how the splits were made. The rows are read
+    twice where there is a leak, so that the texts need not be held.
     """
-    found: dict[Words, tuple[str, str]] = {}
-    for text, split in rows:
-        before, known = found.setdefault(words_of(text), (text, split))
-        if known != split:
-            return Leak(before, known, text, split)
+    found: dict[Words, str] = {}
+    for text, split in rows():
+        words = words_of(text)
+        if (known := found.setdefault(words, split)) != split:
+            return _leak(rows, words, known, words, split)
     prompts = list(found)
     for one, other in near_pairs(prompts):
-        (text, split), (near_text, near_split) = found[prompts[one]], found[prompts[other]]
-        if split != near_split:
-            return Leak(text, split, near_text, near_split)
+        if found[prompts[one]] != found[prompts[other]]:
+            return _leak(rows, prompts[one], found[prompts[one]], prompts[other], found[prompts[other]])
     return None
+
+
+def _leak(
+    rows: Callable[[], Iterable[tuple[str, str]]], one: Words, split: str, other: Words, other_split: str
+) -> Leak:
+    def text_of(words: Words, where: str) -> str:
+        return next(text for text, found in rows() if found == where and words_of(text) == words)
+
+    return Leak(text_of(one, split), split, text_of(other, other_split), other_split)

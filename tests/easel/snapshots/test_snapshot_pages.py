@@ -114,6 +114,9 @@ def test_a_snapshot_that_fails_says_why(cast: Cast, dave: APIClient) -> None:
         ({"filters": {"template_version": "1"}}, "filters.template_version"),
         ({"split": {"seed": -1}}, "split.seed"),
         ({"split": {"test": 0.9}}, "split.test"),
+        ({"split": {"test": "nan"}}, "split.test"),
+        ({"filters": {"least_agreement": "nan"}}, "filters.least_agreement"),
+        ({"filters": {"categories": ["a\0"]}}, "filters.categories.0"),
         ({"name": "x" * 101}, "name"),
     ],
 )

@@ -29,6 +29,7 @@ from easel.snapshots.splits import Shares
 from finetune import snapshot as folders
 from finetune.types import Preference
 from tests import cast as stage
+from tests.benchmarks.snapshot import measure, populate
 from tests.cast import Cast
 
 THINGS = ("apple", "boat", "crow", "drum", "egg", "fox", "goat", "hat", "ink", "jar", "kite", "lamp")
@@ -219,6 +220,7 @@ def test_days_are_taken_from_midnight_to_midnight(cast: Cast) -> None:
         ({}, 4),
         ({"since": "2026-03-02"}, 3),
         ({"until": "2026-03-02"}, 3),
+        ({"since": "0001-01-01", "until": "9999-12-31"}, 4),
         ({"since": "2026-03-02", "until": "2026-03-02"}, 2),
     ]
     for filters, expected in days:
@@ -395,3 +397,14 @@ def test_a_sweep_rings_for_a_snapshot_whose_bell_was_lost(cast: Cast, monkeypatc
     monkeypatch.setattr(jobs, "send", lambda task, queue="web", **kwargs: rung.append((task, queue)))
     jobs.sweep(timezone.now())
     assert ("easel.snapshots.freeze", "web") in rung
+
+
+def test_memory_does_not_grow_with_the_number_of_annotations(
+    committed_cast: Cast, environment_of_tests: dict[str, str]
+) -> None:
+    """See tests/benchmarks/snapshot.py for a hundred thousand."""
+    populate(committed_cast, 3_000)
+    found = measure(committed_cast.project, environment_of_tests)
+    assert (found["judgements"], found["images"]) == (3_000, 12_000)
+    assert found["peak_mb"] - found["warm_mb"] < 12, "MiB, from a tenth of the rows to all of them"
+    assert found["peak_with_fetch_mb"] <= 256

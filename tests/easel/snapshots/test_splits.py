@@ -110,7 +110,7 @@ def test_no_split_leaks_into_another_and_training_is_never_empty(
 ) -> None:
     split = Splits(texts, held_out, Shares(validation=0.3, test=0.3, seed=seed))
     rows = [(text, found) for text in texts if (found := split.of(text))]
-    assert leak_among([*rows, *((text, "held out") for text in held_out)]) is None
+    assert leak_among(lambda: [*rows, *((text, "held out") for text in held_out)]) is None
     assert not rows or "train" in {found for _, found in rows}
     assert len({found for _, found in rows}) <= split.groups <= len(set(texts))
 
@@ -123,13 +123,13 @@ def test_what_is_near_a_held_out_prompt_is_in_no_split() -> None:
 
 def test_a_leak_is_named() -> None:
     rows = [("a red apple", "train"), ("a fox", "test"), ("Red apples", "test")]
-    leak = leak_among(rows)
+    leak = leak_among(lambda: rows)
     assert leak is not None
     assert (leak.prompt, leak.split, leak.other, leak.other_split) == ("a red apple", "train", "Red apples", "test")
-    leak = leak_among([(LONG, "held out"), ("a fox", "test"), (LONG.replace("seven", "eight"), "train")])
+    leak = leak_among(lambda: [(LONG, "held out"), ("a fox", "test"), (LONG.replace("seven", "eight"), "train")])
     assert leak is not None
     assert {leak.split, leak.other_split} == {"held out", "train"}
-    assert leak_among([("a red apple", "train"), ("a fox", "test"), ("Red apples", "train")]) is None
+    assert leak_among(lambda: [("a red apple", "train"), ("a fox", "test"), ("Red apples", "train")]) is None
 
 
 def test_one_prompt_alone_is_for_training() -> None:
