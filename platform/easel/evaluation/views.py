@@ -73,8 +73,8 @@ def new_evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _likely(request: HttpRequest, project: Project) -> dict[str, Any]:
     """What the form is filled with: the models of the address, else the newest version and what it was made from."""
-    chosen = {name: ModelVersion.objects.named(request.GET.get(name, "")) for name in ("a", "b")}
-    b = chosen["b"] or ModelVersion.objects.renderable().filter(base__isnull=False).first()
+    chosen = {name: ModelVersion.objects.named(request.GET.get(name, "").replace("\0", "")) for name in ("a", "b")}
+    b = chosen["b"] or ModelVersion.objects.derived().first()
     a = chosen["a"] or (project.generator if project.generator != b else None) or (b.base if b else None)
     return {name: model.pk for name, model in (("a", a), ("b", b)) if model is not None}
 

@@ -36,6 +36,10 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         silent = [ModelVersion.Kind.IMPORTED, ModelVersion.Kind.REWARD]
         return self.exclude(kind__in=silent).select_related("base").order_by("-created_at")
 
+    def derived(self) -> ModelVersionQuerySet:
+        """Those that images can be asked of and that lie on another or were made from it, newest first."""
+        return self.renderable().filter(base__isnull=False)
+
     def bases(self) -> ModelVersionQuerySet:
         """Those that something can lie on, or be made from, by name."""
         return self.filter(kind__in=[ModelVersion.Kind.PIPELINE, ModelVersion.Kind.ADAPTER]).order_by("name")
