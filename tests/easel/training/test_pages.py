@@ -12,6 +12,8 @@ from easel.training import services
 from easel.training.models import FinetuneRun
 from rest_framework.test import APIClient
 
+from finetune import defaults
+from finetune.types import TrainSettings
 from tests.cast import Cast, browser_of
 from tests.easel.training.stage import claim, failed, frozen, result, start, told
 
@@ -41,13 +43,16 @@ def test_the_form_shows_defaults_says_what_methods_do_and_when_the_time_is_not_k
     cast: Cast, snapshot: DatasetSnapshot
 ) -> None:
     shown = page(browser_of(cast.dave), cast)
-    assert 'placeholder="200"' in shown  # steps of a small base
+    steps = defaults.fill("listwise", 0, TrainSettings()).steps
+    assert steps is not None
+    assert f'name="steps" maxlength="30" inputmode="decimal" autocomplete="off" placeholder="{steps}"' in shown
     assert "Learns from whole rankings" in shown
     assert "How long it takes cannot be told: no run of this method on this base is finished yet." in shown
     start(cast, snapshot)
-    services.finish(result(claim()), timezone.now())
+    done = result(claim()).model_copy(update={"steps": steps})
+    services.finish(done, timezone.now())
     shown = page(browser_of(cast.dave), cast)
-    assert "200 steps take about 1 min 6 s: so quick was run 1 on cpu." in shown
+    assert f"{steps} steps take about 1 min 6 s: so quick was run 1 on cpu." in shown
     parts = page(browser_of(cast.dave), cast, query="settings/?method=rwr&steps=100")
     assert "Temperature" in parts
     assert "Beta" not in parts

@@ -20,12 +20,16 @@ from easel.training.models import FinetuneGrid, FinetunePoint, FinetuneRun
 from easel.training.progress import estimate
 from rest_framework.test import APIClient
 
-from finetune.types import SampleGrid, TrainRequest
+from finetune import defaults
+from finetune.types import SampleGrid, TrainRequest, TrainSettings
 from generation.fetched import hash_of
 from generation.types import Progress
 from tests import cast as stage
 from tests.cast import API, Cast, client_of
 from tests.easel.training.stage import CLAIM, claim, failed, frozen, result, start, told
+
+SMALL = defaults.fill("listwise", 0, TrainSettings())
+"""The defaults for a small base, which Painter is."""
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def test_an_engineer_starts_a_run_and_a_worker_gets_all_that_it_needs(cast: Cast
     assert status == 202, run
     assert (run["state"], run["number"], run["model_version"]) == ("queued", 1, None)
     assert run["config"] == {"steps": 40, "learning_rate": 1e-4}
-    assert run["filled"]["beta"] == 100.0  # type: ignore[index]  # the default of a small base
+    assert run["filled"]["beta"] == SMALL.beta  # type: ignore[index]
     assert run["progress"]["total"] == 40  # type: ignore[index]
 
     request = claim()
@@ -147,9 +151,10 @@ def test_a_worker_that_was_given_up_on_can_neither_report_nor_hand_in(cast: Cast
     lost = claim()
     Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     jobs.sweep(timezone.now())
-    for act, message in ((services.report, told(lost)), (services.finish, result(lost))):
-        with pytest.raises(jobs.StaleLease):
-            act(message, timezone.now())  # type: ignore[operator]
+    with pytest.raises(jobs.StaleLease):
+        services.report(told(lost), timezone.now())
+    with pytest.raises(jobs.StaleLease):
+        services.finish(result(lost), timezone.now())
     assert not FinetunePoint.objects.filter(run=run).exists()
     assert not ModelVersion.objects.filter(kind="adapter").exists()
     waiting = Job.objects.get(finetune=run)
@@ -266,8 +271,7 @@ def test_more_points_and_grids_than_are_kept_are_dropped(
 
 
 def test_the_defaults_of_the_reward_model_are_those_that_it_is_trained_with(tmp_path: Path) -> None:
-    from finetune.reward import config_of
-    from finetune.types import TrainSettings
+    from finetune.reward import config_of  # it loads torch
 
     config = config_of(tmp_path, tmp_path, TrainSettings())
     said = (config.steps, config.learning_rate, config.batch, config.warmup_steps, config.clip_norm)
