@@ -26,7 +26,7 @@ from generation.types import Lease, ModelReference
 
 IMAGES = 3
 ROWS = 6
-QUICK = TrainSettings(steps=12, batch=2, checkpoint_every=4, lora_rank=2, learning_rate=1e-3, warmup_steps=0)
+QUICK = TrainSettings(steps=12, batch=2, checkpoint_every=4, lora_rank=2, learning_rate=1e-3, warmup_steps=0, decay=0)
 
 
 def id_of(name: str) -> UUID:

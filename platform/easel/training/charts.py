@@ -84,6 +84,12 @@ _CHARTS = (
         percent=True,
     ),
     _Asked(
+        "Accuracy",
+        "pairs that the reward orders as people did",
+        (("accuracy", "training", "is-main"), (HELD_OUT + "accuracy", "held out", "is-other")),
+        percent=True,
+    ),
+    _Asked(
         "Error against the base",
         "below 0: likelier than before",
         (

@@ -109,14 +109,16 @@ def test_a_taken_port_is_refused_with_its_number_its_holder_and_the_remedy(new_h
     assert done.stdout == who + f"Stop that, or choose another: ./run up --port {port + 1}\n"
 
 
-def test_the_render_worker_has_neither_the_database_nor_the_secret_key(up: Path) -> None:
-    worker = called(family(supervisor_of(up).pid), "--app=generation.worker").environ()
+@pytest.mark.parametrize("app", ["--app=generation.worker", "--app=finetune.worker"])
+def test_a_worker_of_models_has_neither_the_database_nor_the_secret_key(up: Path, app: str) -> None:
+    worker = called(family(supervisor_of(up).pid), app).environ()
     assert not {"DATABASE_URL", "EASEL_SECRET_KEY"} & worker.keys()
     assert {"BROKER_URL", "STORAGE_URL", "EASEL_HOME"} <= worker.keys()
 
 
 @pytest.mark.parametrize(
-    "word", ["easel.wsgi:application", "--app=easel.celery", "--app=generation.worker", "beat", "-D"]
+    "word",
+    ["easel.wsgi:application", "--app=easel.celery", "--app=generation.worker", "--app=finetune.worker", "beat", "-D"],
 )
 def test_each_process_that_is_killed_comes_back(up: Path, word: str) -> None:
     supervisor = supervisor_of(up)
