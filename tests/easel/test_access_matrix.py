@@ -368,6 +368,7 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
         "finetunes": {"snapshot": world.snapshot.pk, "base": world.cast.model.pk, "method": "dpo", "steps": "9"},
         "people": {"role": "annotator", "days": 7, "max_uses": 1},
         "member_role": {"role": "annotator"},
+        "new_snapshot": {"validation": 5, "test": 5, "seed": 0},
         "project_settings": {"name": "Icons", "guidelines": "Be kind."},
     }
     return bodies.get(name, {})
