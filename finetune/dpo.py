@@ -111,6 +111,7 @@ def train(
     unseen = opening.first(opening.read_rows(snapshot, "validation"), ROWS)
 
     loaded = opening.load_base(base, config.adapters, device)
+    identity["base_sha256"] = loaded.sha256
     predictor = predictor_of(loaded.pipe)
     targets = adapters.ATTENTION + (adapters.BESIDE_ATTENTION if defaults.is_small(weights) else ())
     rank, alpha = settings.lora_rank or 1, settings.lora_alpha or 1.0
@@ -298,6 +299,7 @@ def _identity(config: Config, settings: TrainSettings, snapshot: Path) -> dict[s
     said = dataclasses.asdict(config) | settings.model_dump()
     for name in ("base", "snapshot", "out", "images_at_once", "cache_on_disk"):
         said.pop(name)
+    said["adapters"] = [opening.adapter_hash(one) for one in config.adapters]  # wherever they lie
     return said | {"snapshot_sha256": opening.snapshot_hash(snapshot), "method": "dpo"}
 
 

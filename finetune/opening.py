@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -16,6 +17,7 @@ from finetune.types import Preference, Split
 from generation import pipelines
 from generation.errors import RenderError
 from generation.pipelines import LoadedPipeline
+from generation.storage import ADAPTER_FILE
 from generation.types import ModelReference
 
 
@@ -45,6 +47,19 @@ def _adapter(said: str) -> tuple[Path, float]:
         return Path(path), float(scale or 1)
     except ValueError as error:
         raise WrongConfigError(f"adapter {said!r}: {scale!r} is no number. Write FOLDER or FOLDER@0.8.") from error
+
+
+def adapter_hash(said: str) -> str:
+    """Return the hash of an adapter's weights with its scale. Raises WrongBaseError where there are none."""
+    path, scale = _adapter(said)
+    file = path / ADAPTER_FILE if path.is_dir() else path
+    try:
+        with file.open("rb") as opened:
+            return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}@{scale:g}"
+    except OSError as error:
+        raise WrongBaseError(
+            f"adapter {path.name!r} cannot be read: {error.strerror}. Name a folder with a {ADAPTER_FILE}."
+        ) from error
 
 
 def read_rows(folder: Path, split: Split) -> Iterator[Preference]:

@@ -169,6 +169,14 @@ def test_a_folder_with_another_run_is_not_gone_on_from(bases: Path, ranked: Path
         Run("dpo", bases / "v", ranked, tmp_path, beta=7.0).train()
     with pytest.raises(WrongConfigError, match="holds a run with"):
         Run("rwr", bases / "v", ranked, tmp_path).train()
+    other = shutil.copytree(bases / "v", tmp_path / "other")
+    (other / "defaults.json").write_text("{}")
+    with pytest.raises(WrongConfigError, match="holds a run with base_sha256"):
+        Run("dpo", other, ranked, tmp_path).train()
+    with pytest.raises(WrongConfigError, match="holds a run with adapters"):
+        Run("dpo", bases / "v", ranked, tmp_path, adapters=[str(tmp_path)]).train()
+    with pytest.raises(WrongBaseError, match="adapter 'other' cannot be read: No such file"):
+        Run("dpo", bases / "v", ranked, tmp_path, adapters=[str(other)]).train()
     more = Run("dpo", bases / "v", ranked, tmp_path, steps=6)
     assert more.train().steps == 6
     assert [point.step for point in more.points] == [5, 6]
