@@ -171,6 +171,10 @@ class FinetuneGridQuerySet(models.QuerySet["FinetuneGrid"]):
         """What a run's checkpoints made of the fixed prompts, by step."""
         return [grid.samples() for grid in self.filter(run=run).order_by("step")]
 
+    def at(self, run: FinetuneRun, step: int) -> FinetuneGrid | None:
+        """The samples of one checkpoint."""
+        return self.filter(run=run, step=step).first()
+
 
 class FinetuneGrid(models.Model):
     """The images that one checkpoint made of the run's fixed prompts."""

@@ -125,7 +125,7 @@ def finetune_figures(request: HttpRequest, pk: UUID) -> HttpResponse:
 def finetune_sample(request: HttpRequest, pk: UUID, step: int, place: int) -> HttpResponseBase:
     """Send the picture that a checkpoint made of a fixed prompt."""
     run = finetune_for(request.user, pk, Act.INSPECT)
-    grid = FinetuneGrid.objects.filter(run=run, step=step).first()
+    grid = FinetuneGrid.objects.at(run, step)
     images = grid.samples().images if grid else ()
     if place >= len(images):
         raise NotFound("sample")

@@ -64,9 +64,10 @@ class Bells:
                     message = queue.get(block=False)
                 except queue.Empty:
                     break
-                assert message.headers["task"] == BELLS[lane]
+                # The platform's own queue also holds what other tests sent to it; a worker's holds bells alone.
+                assert message.headers["task"] == BELLS[lane] or lane == Job.Lane.WEB
                 message.ack()
-                count += 1
+                count += message.headers["task"] == BELLS[lane]
             queue.close()
             if count:
                 counts[lane] = count
