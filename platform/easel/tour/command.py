@@ -27,6 +27,14 @@ WIDTH = 12  # of the stages' names
 @click.option("--method", type=click.Choice(METHODS), default=stages.Plan.method, show_default=True)
 @click.option("--rankings", type=click.IntRange(1), default=stages.Plan.rankings, show_default=True)
 @click.option("--noise", type=click.FloatRange(0, MAX_NOISE), default=stages.Plan.noise, show_default=True)
+@click.option("--steps", type=click.IntRange(1), help="Of the fine-tune; the method's default if left out.")
+@click.option(
+    "--compared",
+    type=click.IntRange(1, 32),
+    default=stages.Plan.compared,
+    show_default=True,
+    help="Images of each model and each held-out prompt.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--user", "username", help="Whose project it becomes; a site admin's if left out.")
 @click.option(
@@ -42,6 +50,8 @@ def tour(
     method: str,
     rankings: int,
     noise: float,
+    steps: int | None,
+    compared: int,
     seed: int,
     username: str | None,
     target: Path | None,
@@ -51,7 +61,9 @@ def tour(
 
     Easel must be running (./run up). The project stays, to be looked at in the browser.
     """
-    plan = stages.Plan(taste=taste, method=method, rankings=rankings, noise=noise, seed=seed)
+    plan = stages.Plan(
+        taste=taste, method=method, rankings=rankings, noise=noise, steps=steps, compared=compared, seed=seed
+    )
     made = stages.begin(plan, _person(username), timezone.now())
     click.echo(f"{made.project.name}: everything that happens is on its pages.")
     _say(made.stages[0])

@@ -16,6 +16,7 @@ ROWS = 12  # prompts
 SIDE = 96  # pixels
 GAP = 8
 CAPTION = 18
+WIDTH = 320  # of a side, at least: the words above it need it
 PAPER, INK, QUIET = "#ffffff", "#1a1a1a", "#666666"
 
 
@@ -27,7 +28,7 @@ def contact_sheet(evaluation: Evaluation, target: Path) -> None:
     rows = sorted(images.items())
     rows = rows[:: max(1, len(rows) // ROWS)][:ROWS]
     columns = max((len(of[evaluation.a_id]) for _, of in rows), default=0)
-    half = columns * (SIDE + GAP)
+    half = max(columns * (SIDE + GAP), WIDTH)
     font = ImageFont.load_default(size=12)
     sheet = Image.new("RGB", (2 * half + 3 * GAP, CAPTION + GAP + len(rows) * (SIDE + CAPTION + GAP)), PAPER)
     pen = ImageDraw.Draw(sheet)

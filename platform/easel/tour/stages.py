@@ -38,6 +38,7 @@ from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import take_snapshot
 from easel.training.models import FinetuneRun
 from easel.training.services import start_finetune
+from finetune.types import TrainSettings
 from generation.types import RenderSettings
 
 PROMPTS = Path(__file__).parent / "prompts.csv"
@@ -68,8 +69,10 @@ class Plan:
     noise: float = 0.2
     annotators: int = 4
     """Simulated ones; each item is ranked by all of them."""
-    seeds: int = 4
+    compared: int = 4
     """Images of each model and each held-out prompt that are compared."""
+    steps: int | None = None
+    """Of the fine-tune; None: the method's default."""
     seed: int = 0
 
 
@@ -212,7 +215,7 @@ def _teach(tour: Tour, on_progress: OnProgress) -> str:
         snapshot=tour.snapshot,
         base=tour.model,
         method=tour.plan.method,
-        settings=None,
+        settings=TrainSettings(steps=tour.plan.steps, seed=tour.plan.seed),
     )
     for _ in _waiting([run.job_id]):
         run = FinetuneRun.objects.select_related("job", "made").get(pk=run.pk)
@@ -236,7 +239,7 @@ def _evaluate(tour: Tour, on_progress: OnProgress) -> str:
         timezone.now(),
         a=tour.model,
         b=tour.run.made,
-        images_per_prompt=tour.plan.seeds,
+        images_per_prompt=tour.plan.compared,
         judges=f"simulated:{tour.plan.taste}",
         settings_=RenderSettings(guidance_scale=COMPARED),
     )
