@@ -11,7 +11,7 @@ import signal
 from typing import Literal
 
 VARIABLE = "EASEL_FAILPOINT"
-Place = Literal[
+RenderPlace = Literal[
     "claimed",  # a job is leased, nothing is done yet
     "model_loaded",
     "mid_denoise",
@@ -20,6 +20,8 @@ Place = Literal[
     "renamed",  # visible in storage, not recorded
     "between_records",  # a part of the images is recorded
     "last_record",  # all are, and the worker has not asked for more
+]
+TrainPlace = Literal[
     "trained_step",  # of a fine-tune; WHAT is its number
     "heard_step",  # of the same, in its worker
     "trained",  # the last step is done, nothing is in storage
@@ -28,7 +30,7 @@ Place = Literal[
 chosen = os.environ.get(VARIABLE, "")
 
 
-def failpoint(place: Place, what: str = "") -> None:
+def failpoint(place: RenderPlace | TrainPlace, what: str = "") -> None:
     """Die here, if the environment says so."""
     if chosen and chosen in {place, f"{place}={what}"}:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -62,7 +62,11 @@ class Writer:
             self._waiting.popleft().result()
 
     def _write(self, batch: list[tuple[Pixels, Finish]]) -> None:
-        self._on_images(tuple(self._files.map(self._store, *zip(*batch, strict=True))))
+        try:
+            stored = tuple(self._files.map(self._store, *zip(*batch, strict=True)))
+        except MemoryError:  # several at a time were too many while the next batch denoises; a file twice is one file
+            stored = tuple(self._store(pixels, finish) for pixels, finish in batch)
+        self._on_images(stored)
 
     def _store(self, pixels: Pixels, finish: Finish) -> RenderedImage:
         content = encode_png(pixels)

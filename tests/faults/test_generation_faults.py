@@ -28,7 +28,7 @@ from easel.registry.models import ModelVersion
 from easel.registry.services import register_folder
 from pytest_django import Settings
 
-from generation.failpoints import Place
+from generation.failpoints import RenderPlace
 from generation.storage import Storage
 from tests.cast import API, Cast, client_of, generate, make_prompts
 from tests.faults.processes import (
@@ -50,7 +50,7 @@ pytestmark = [
     pytest.mark.usefixtures("platform_worker"),
 ]
 LONG = bool(os.environ.get("EASEL_LONG_FAULTS"))
-PLACES: tuple[str, ...] = get_args(Place)
+PLACES: tuple[str, ...] = get_args(RenderPlace)
 
 
 def stop(pid: int) -> None:

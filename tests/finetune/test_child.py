@@ -193,7 +193,7 @@ def test_what_cannot_be_done_is_told_in_one_line_with_its_code(
     (tmp_path / "storage" / runs.picture(storage, "of 1 0").key).write_bytes(picture[:-1])
     code, retryable, reason = ended(request, "spoilt")
     assert (code, retryable) == ("snapshot_broken", False)
-    assert str(runs.id_of("of 1 0")) in reason
+    assert runs.picture(storage, "of 1 0").key in reason
 
 
 @pytest.mark.parametrize("method", ["listwise", "rwr", "reward"])
