@@ -64,7 +64,6 @@ def kept_nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
         "EASEL_HEARTBEAT_SECONDS": "0.5",
         "EASEL_RENDER_BATCH": "2",
         "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "1",  # else each thread reserves 64 MB, and R10 limits what may be reserved
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
     }
