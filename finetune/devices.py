@@ -6,7 +6,6 @@ added up: what they learn is what one process would have learned, up to the orde
 
 from __future__ import annotations
 
-import gc
 import logging
 import resource
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ from torch import Tensor, distributed
 
 from finetune.errors import OutOfMemoryError
 from finetune.types import TrainSettings
-from generation import pipelines
+from generation import memory, pipelines
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -87,9 +86,10 @@ def autocast(device: torch.device) -> torch.autocast:
 class Room:
     """How many images go through the network at once: as many as fit, which it finds out by trying."""
 
-    def __init__(self, images: int, settings: TrainSettings) -> None:
+    def __init__(self, images: int, settings: TrainSettings, device: torch.device) -> None:
         self.images = images
         self._settings = settings
+        self._device = device
 
     def shrink(self, least: int = 1) -> None:
         """Go on with half as many. Raises OutOfMemoryError, which names the knob to lower, below `least`."""
@@ -102,9 +102,7 @@ class Room:
             raise OutOfMemoryError(f"{least} images at once do not fit into memory. {knob}")
         self.images = max(least, self.images // 2)
         log.warning("out of memory; going on with %d images at once", self.images)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        memory.make_room(self._device)
 
     def in_parts(self, count: int, work: Callable[[slice], T]) -> list[T]:
         """Return what `work` makes of each part of `count` images, parts being as large as fit."""
@@ -115,18 +113,10 @@ class Room:
             try:
                 found.append(work(part))
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
+                if not memory.is_out_of_memory(error):
                     raise
             else:
                 start = part.stop
                 continue
             self.shrink()  # outside of `except`, for its traceback holds on to the tensors that are to be freed
         return found
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell a full memory from other errors: on the CPU, torch and its oneDNN say it in words only."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    words = ("can't allocate memory", "could not create a primitive", "out of memory")
-    return isinstance(error, RuntimeError) and any(each in str(error) for each in words)

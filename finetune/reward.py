@@ -40,7 +40,7 @@ from trl.trainer.reward_config import RewardConfig  # noqa: E402
 from trl.trainer.reward_trainer import RewardTrainer  # noqa: E402
 
 from finetune import reward_model, snapshot, words  # noqa: E402
-from finetune.devices import is_out_of_memory, memory_mb  # noqa: E402
+from finetune.devices import memory_mb  # noqa: E402
 from finetune.errors import (  # noqa: E402
     FinetuneError,
     NotANumberError,
@@ -51,6 +51,7 @@ from finetune.errors import (  # noqa: E402
 from finetune.outcome import OnPoint, Outcome  # noqa: E402
 from finetune.pictures import open_picture, square  # noqa: E402
 from finetune.types import MetricPoint, Preference, SnapshotImage, TrainSettings  # noqa: E402
+from generation import memory  # noqa: E402
 
 PATIENCE = 6  # checks of the held-out loss without a better one, after which training stops
 IN_MEMORY = 2**30  # bytes of decoded pictures that are kept
@@ -334,7 +335,7 @@ def train(config: Config, *, on_point: OnPoint | None = None, should_stop: Calla
     try:
         trainer.train(resume_from_checkpoint=last)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not memory.is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
             f"{config.batch} pairs at once do not fit into the memory. Lower batch, or choose a smaller CLIP model."

@@ -32,6 +32,7 @@ from finetune.outcome import OnGrid, OnPoint, Outcome
 from finetune.prediction import Predictor, errors, predictor_of
 from finetune.schedule import learning_rate
 from finetune.types import MetricPoint, Preference, SamplePrompt, SnapshotImage, TrainSettings
+from generation import memory
 from generation.storage import ADAPTER_FILE
 from generation.types import RenderSettings
 
@@ -123,7 +124,7 @@ def train(
     with state.main_process_first():  # on disk, the others find it done
         cache.fill(images, texts, mirrored=config.flip)
 
-    room = Room(config.images_at_once, settings)
+    room = Room(config.images_at_once, settings, device)
     held_out = HeldOut(unseen, predictor, cache, room, state)
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate or 0.0, fused=device.type == "cuda")
     folder = out / "checkpoints"
@@ -143,7 +144,7 @@ def train(
                 sums = _gradients(chosen, config, settings, step, predictor, cache, room, state, parameters)
                 break
             except (RuntimeError, MemoryError) as error:
-                if not devices.is_out_of_memory(error):
+                if not memory.is_out_of_memory(error):
                     raise
             room.shrink()
         devices.add_up([*devices.gradients(parameters), sums])

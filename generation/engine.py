@@ -5,7 +5,6 @@ What is guaranteed about sameness stands in generation/README.md and is held by 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
 from collections import OrderedDict
@@ -20,7 +19,7 @@ import diffusers
 import torch
 import transformers
 
-from generation import adapters, conditioning, pipelines, prompts
+from generation import adapters, conditioning, memory, pipelines, prompts
 from generation.conditioning import Kind, Source
 from generation.errors import (
     OutOfMemoryError,
@@ -167,7 +166,7 @@ class Engine:
         if warm is not None or full:
             del warm
             del self._loaded[folder if folder in self._loaded else next(iter(self._loaded))]
-            self._release_memory()
+            memory.release(self.device)
         self._loaded[folder] = loaded = self._load_making_room(model, folder)
         return loaded
 
@@ -181,7 +180,7 @@ class Engine:
                         f"model {model.name!r} does not fit into the memory of {self.name}"
                     ) from error
                 self._loaded.popitem(last=False)
-            self._release_memory()
+            memory.release(self.device)
 
     def _plan(self, request: RenderRequest, loaded: LoadedPipeline, group: Group) -> Plan:
         """Plan the images of one group, on the sister pipeline that they need. Raises a RenderError."""
@@ -208,7 +207,7 @@ class Engine:
             try:
                 return batch, sample(planned, batch, after_step)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not memory.is_out_of_memory(error):
                     raise
                 if len(batch) == 1:
                     raise OutOfMemoryError(
@@ -220,7 +219,7 @@ class Engine:
             log.warning("out of memory with %d images at a time; going on with %d", len(batch), len(batch) // 2)
             for folder in [folder for folder, other in self._loaded.items() if other is not loaded]:
                 del self._loaded[folder]
-            self._release_memory()
+            memory.make_room(self.device)
 
     def _answer(
         self, request: RenderRequest, loaded: LoadedPipeline, planned: Plan, task: Task, together: int
@@ -263,11 +262,6 @@ class Engine:
 
         return finish
 
-    def _release_memory(self) -> None:
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
     @property
     def name(self) -> str:
         """The device's name, as manifests have it."""
@@ -304,13 +298,6 @@ def _in_one(refused: Sequence[RenderError]) -> RenderError:
     """Return one error for several prompts that were refused, each reason once."""
     reasons = dict.fromkeys(map(str, refused))
     return type(refused[0])("; ".join(reasons)[:2_000])
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Tell a full memory from other errors: on the CPU, torch and its oneDNN say it in words only."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(words in str(error) for words in ("can't allocate memory", "could not create a primitive"))
 
 
 def _in_words(size: tuple[int | None, int | None]) -> str:

@@ -7,7 +7,9 @@ import io
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
+from threading import Barrier
 from types import TracebackType
 
 import numpy as np
@@ -28,45 +30,76 @@ Finish = Callable[[Pixels, bytes, str], RenderedImage]
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BATCHES_WAITING = 2  # more would only pile up pixels in memory while the disk or the broker is slow
 
+Batch = list[tuple[Pixels, Finish]]
+
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Return the PNG file of an image: no metadata, so that the same pixels are the same bytes and the same key."""
+    """Return the PNG file of an image: no metadata, so that the same pixels are the same bytes and the same key.
+
+    Raises MemoryError.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    try:
+        Image.fromarray(pixels).save(buffer, "PNG")
+    except OSError as error:  # Pillow's word for a full memory; nothing here touches a disk
+        if "out of memory" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
     return buffer.getvalue()
+
+
+@cache
+def _threads() -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+    """Return this process's threads: one for batches, which thus stay in order, and some for their files.
+
+    All of them are started now and stay: once memory is short, a thread may never come to life.
+    """
+    batches = ThreadPoolExecutor(1, thread_name_prefix="batch")
+    batches.submit(int).result()
+    count = min(4, os.cpu_count() or 1)
+    files = ThreadPoolExecutor(count, thread_name_prefix="file")
+    all_here = Barrier(count)
+    for started in [files.submit(all_here.wait) for _ in range(count)]:
+        started.result()
+    return batches, files
 
 
 class Writer:
     """Encodes and stores batches in order; hands on each batch once all of its files are in storage.
 
-    What goes wrong in a thread is raised by the next `add`, or by `finish`.
+    What goes wrong in a thread is raised by the next `add`, or by `finish`. What found no memory, for another batch
+    was being denoised, is written by them, with nothing beside it.
     """
 
     def __init__(self, storage: Storage, on_images: Callable[[tuple[RenderedImage, ...]], None]) -> None:
         self._storage = storage
         self._on_images = on_images
-        self._files = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="file")
-        self._batches = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch")  # one: batches stay in order
-        self._waiting: deque[Future[None]] = deque()
-        self._batches.submit(int).result()  # started now: once memory is short, a thread may never come to life
+        self._batches, self._files = _threads()
+        self._waiting: deque[tuple[Batch, Future[bool]]] = deque()
 
-    def add(self, batch: list[tuple[Pixels, Finish]]) -> None:
+    def add(self, batch: Batch) -> None:
         """Take a batch; waits while two others are being written. Raises what an earlier batch ran into."""
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= _BATCHES_WAITING):
-            self._waiting.popleft().result()
-        self._waiting.append(self._batches.submit(self._write, batch))
+        while self._waiting and (self._waiting[0][1].done() or len(self._waiting) >= _BATCHES_WAITING):
+            self._settle(*self._waiting.popleft())
+        self._waiting.append((batch, self._batches.submit(self._write, batch)))
 
     def finish(self) -> None:
         """Wait for everything. Raises StorageFullError, StorageFailedError or what `on_images` raised."""
         while self._waiting:
-            self._waiting.popleft().result()
+            self._settle(*self._waiting.popleft())
 
-    def _write(self, batch: list[tuple[Pixels, Finish]]) -> None:
+    def _settle(self, batch: Batch, written: Future[bool]) -> None:
+        if not written.result():
+            self._on_images(tuple(self._store(pixels, finish) for pixels, finish in batch))
+
+    def _write(self, batch: Batch) -> bool:
+        """Store a batch and hand it on; False where memory did not suffice. What is stored by then stays."""
         try:
             stored = tuple(self._files.map(self._store, *zip(*batch, strict=True)))
-        except MemoryError:  # several at a time were too many while the next batch denoises; a file twice is one file
-            stored = tuple(self._store(pixels, finish) for pixels, finish in batch)
+        except MemoryError:
+            return False
         self._on_images(stored)
+        return True
 
     def _store(self, pixels: Pixels, finish: Finish) -> RenderedImage:
         content = encode_png(pixels)
@@ -87,5 +120,4 @@ class Writer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Batches that were denoised are stored and handed on even when a later one failed: they are paid for.
-        self._batches.shutdown(wait=True)
-        self._files.shutdown(wait=True)
+        wait([written for _, written in self._waiting])

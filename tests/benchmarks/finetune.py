@@ -154,7 +154,7 @@ def _ours(options: argparse.Namespace, *, checkpointing: bool) -> Callable[[int]
         predictor.network.enable_gradient_checkpointing()
     cache = Cache(loaded, options.snapshot, (options.pixels, options.pixels))
     cache.fill([image for row in rows for image in row.images], [row.prompt for row in rows])
-    room = devices.Room(config.images_at_once, settings)
+    room = devices.Room(config.images_at_once, settings, state.device)
     optimizer = torch.optim.AdamW(parameters, lr=1e-5, fused=state.device.type == "cuda")
 
     def step(number: int) -> None:

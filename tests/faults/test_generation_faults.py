@@ -216,31 +216,31 @@ def test_r12_a_full_disk_shows_no_partial_file_and_the_job_goes_on_once_there_is
         assert set(Job.objects.values_list("failures", flat=True)) == {0}
 
 
-@pytest.mark.xfail(reason="hangs now and then since 2026-11-21: see the closing note; find out why", strict=False)
 def test_r10_full_memory_halves_the_batch_and_what_never_fits_is_dead_with_a_reason_and_the_others_finish(
     committed_cast: Cast, tiny: ModelVersion, renderers: Nursery, settings: Settings
 ) -> None:
     cast, client = committed_cast, client_of(committed_cast.alice)
-    settings.CHUNK_IMAGES = 16
+    settings.CHUNK_IMAGES = 8
     make_prompts(cast.project, "cat")
     warm = ask(cast, client, images_per_prompt=1, seeds=[1])
-    pid = renderers.renderer(batch=16)
+    pid = renderers.renderer(batch=8)
     wait_for(sweeping(lambda: state(warm) == "done"), "a warm pipeline", renderers.log)
     status = Path(f"/proc/{pid}/status").read_text()
     size = int(re.search(r"VmSize:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
-    # Of this model, sixteen images of 256 x 256 pixels take more than this, eight less.
+    # Of this model, eight images of 256 x 256 pixels take 210 MB and more, one less than 100. The limit counts
+    # addresses, of which the heap keeps some that are free: it must not be as tight as the arithmetic allows.
     resource.prlimit(pid, resource.RLIMIT_AS, (size + 160 * 2**20, resource.RLIM_INFINITY))
 
     larger = {"width": 256, "height": 256, "steps": 1}
     huge = {"width": 2048, "height": 2048, "steps": 1}
-    fits = ask(cast, client, settings=larger, images_per_prompt=16, seeds=list(range(16)))
+    fits = ask(cast, client, settings=larger, images_per_prompt=8, seeds=list(range(8)))
     never = ask(cast, client, settings=huge, images_per_prompt=1, seeds=[1])
     behind = ask(cast, client)
     over = sweeping(lambda: (state(fits), state(never), state(behind)) == ("done", "failed", "done"))
     wait_for(over, "all three requests", renderers.log)
     assert is_alive(pid)  # it was one process all along
-    assert "out of memory with 16 images at a time; going on with 8" in renderers.log.read_text()
-    assert len(files(fits)) == 16
+    assert "out of memory with 8 images at a time; going on with 4" in renderers.log.read_text()
+    assert len(files(fits)) == 8
     dead = Job.objects.get(chunk__request__pk=never)
     assert (dead.error_code, dead.failures) == ("out_of_memory", 1)
     assert "2048 x 2048 pixels" in dead.error

@@ -181,3 +181,20 @@ def test_what_an_answer_raises_reaches_the_renderer(storage: Storage) -> None:
         writer.add([])
         with pytest.raises(ConnectionError):
             writer.finish()
+
+
+class CrowdedStorage(Storage):
+    """Finds no memory as long as it is asked from a thread beside the denoising."""
+
+    def put(self, content: bytes, suffix: str) -> str:
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError
+        return super().put(content, suffix)
+
+
+def test_files_that_find_no_memory_beside_the_denoising_are_written_without_it(
+    ask: Ask, storage: Storage, shared_engine: Engine
+) -> None:
+    stored: list[RenderedImage] = []
+    shared_engine.render(ask({"apple": range(5)}, steps=1), CrowdedStorage(storage.url), on_images=stored.extend)
+    assert [storage.read(image.key)[:4] for image in stored] == [b"\x89PNG"] * 5
