@@ -12,8 +12,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
 
-from pydantic import ValidationError
-
 from finetune.child import Child
 from finetune.errors import FinetuneError
 from finetune.lines import Ended
@@ -29,6 +27,7 @@ from finetune.types import (
     TrainResult,
     Work,
 )
+from generation.claims import UNEXPECTED, in_one_line, read, work_off
 from generation.errors import RenderError, StorageFullError, WorkerStoppingError
 from generation.failpoints import failpoint
 from generation.pulse import Listener, Order, Pulse
@@ -37,8 +36,6 @@ from generation.types import Failure, Lease
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = "unreadable_request"
-UNEXPECTED = "unexpected"
 LOST = "process_lost"
 RESULT_FILE = "result.json"
 REPORT_SECONDS = 1.0
@@ -106,20 +103,11 @@ class Round:
 
     def run(self, claim: TrainClaim) -> int:
         """Work until the platform has nothing more, `stop` is set, or going on makes no sense. Return how much."""
-        done = 0
-        while not self.stop.is_set():
-            answer = self.link.claim(claim)
-            if answer is None:
-                break
-            done += 1
-            try:
-                work = self._read(answer)
-                if work is not None and not self._work(work):
-                    break
-            except PlatformUnreachableError as error:
-                log.warning("giving up on a job, its lease will run out: %s", error)
-                break
-        return done
+        return work_off(lambda: self.link.claim(claim), self._take, self.stop)
+
+    def _take(self, answer: dict[str, Any]) -> bool:
+        work = read(Work, answer, next(iter(answer.values())).get("lease"), self.link.fail)
+        return work is None or self._work(work)
 
     def _work(self, work: Work) -> bool:
         """Do one piece of work and answer. Return whether to ask for another. Raises PlatformUnreachableError."""
@@ -200,31 +188,6 @@ class Round:
                 log.exception("job %s: unexpected", request.lease.job)
                 code, reason, retryable = UNEXPECTED, f"{type(error).__name__}: {error}", True
         return Failure(lease=request.lease, code=code, reason=in_one_line(reason), retryable=retryable)
-
-    def _read(self, answer: dict[str, Any]) -> Work | None:
-        """Return what a claim was answered with; give back what this version cannot read.
-
-        Raises PlatformUnreachableError.
-        """
-        try:
-            return Work.model_validate(answer)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "the whole"
-        reason = (
-            f"this worker cannot read the request ({where}: {problem['msg']}). "
-            "Run the same version of Easel on the platform and on its workers."
-        )
-        log.warning("%s", reason)
-        lease = next(iter(answer.values())).get("lease")
-        self.link.fail(Failure(lease=Lease.model_validate(lease), code=UNREADABLE, reason=reason))
-        return None
-
-
-def in_one_line(reason: str) -> str:
-    """Return the first line of a reason."""
-    lines = reason.strip().splitlines() or ["no reason was given"]
-    return lines[0][:2_000]
 
 
 def forget_old_runs(runs: Path, days: float = KEPT_DAYS) -> None:

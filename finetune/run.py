@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from finetune.errors import FinetuneError
 from finetune.lines import Ended, Said, Step
-from finetune.round import RESULT_FILE, UNEXPECTED, in_one_line
+from finetune.round import RESULT_FILE
 from finetune.types import MetricPoint, SampleGrid, StoredFile, TrainRequest, TrainResult
+from generation.claims import UNEXPECTED, in_one_line
 from generation.env import quieten_libraries
 from generation.errors import RenderError, StorageFailedError, StorageFullError, WorkerStoppingError
 from generation.failpoints import failpoint

@@ -12,32 +12,19 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from celery import Celery, signals
+from celery import signals
 
 from finetune.env import TrainEnvironment
 from finetune.link import TrainLink
 from finetune.round import Round
 from finetune.types import ScoreRequest, ScoreResult, TrainClaim
+from generation.doorbell import app_of
 from generation.env import quieten_libraries, read_environment
 from generation.storage import Storage
 
 environment = read_environment(TrainEnvironment)
 quieten_libraries(hub_download=environment.hub_download)
-app = Celery("finetune", broker=environment.broker_url, backend=environment.replies)
-app.conf.update(
-    accept_content=["json"],
-    task_serializer="json",
-    result_serializer="json",
-    task_default_queue="train",
-    task_acks_late=False,  # bells are disposable: the platform rings again
-    worker_prefetch_multiplier=1,  # a busy worker must not sit on bells that a free one could hear
-    broker_heartbeat=0,  # a solo worker is deaf while it works; RabbitMQ would take it for dead
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    result_backend_transport_options={"retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5}},
-    result_expires=300,  # seconds; replies to claims are read at once
-)
-
+app = app_of("finetune", environment, queue="train")
 link = TrainLink(app, claim_seconds=environment.claim_seconds, send_seconds=environment.send_seconds)
 stop = Event()
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-from pydantic import ValidationError
-
+from generation.claims import UNEXPECTED, in_one_line, read, work_off
 from generation.errors import RenderError, StorageFullError, WorkerStoppingError
 from generation.failpoints import failpoint
 from generation.link import Link, PlatformUnreachableError
@@ -20,8 +19,6 @@ from generation.types import Claim, Failure, Lease, RenderedImage, RenderedImage
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = "unreadable_request"
-UNEXPECTED = "unexpected"
 LIVE_SECONDS = 0.5  # between two signs of life of a job that somebody watches
 
 
@@ -37,20 +34,11 @@ class Drain:
 
     def run(self, claim: Claim) -> int:
         """Work on jobs until the platform has none, `stop` is set, or going on makes no sense. Return how many."""
-        jobs = 0
-        while not self.stop.is_set():
-            answer = self.link.claim(claim)
-            if answer is None:
-                break
-            jobs += 1
-            try:
-                request = self._read(answer)
-                if request is not None and not self._work(request):
-                    break
-            except PlatformUnreachableError as error:
-                log.warning("giving up on a job, its lease will run out: %s", error)
-                break
-        return jobs
+        return work_off(lambda: self.link.claim(claim), self._take, self.stop)
+
+    def _take(self, answer: dict[str, Any]) -> bool:
+        request = read(RenderRequest, answer, answer.get("lease"), self.link.fail)
+        return request is None or self._work(request)
 
     def _work(self, request: RenderRequest) -> bool:
         """Render one request and answer. Return whether this worker should ask for another.
@@ -101,25 +89,6 @@ class Drain:
         # A full disk or a stop order would meet the next job as well: leave that one to the next bell.
         return failure.code not in {StorageFullError.code, WorkerStoppingError.code}
 
-    def _read(self, answer: dict[str, Any]) -> RenderRequest | None:
-        """Return the request that a claim was answered with; give back one that this version cannot read.
-
-        Raises PlatformUnreachableError.
-        """
-        try:
-            return RenderRequest.model_validate(answer)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "the whole"
-        reason = (
-            f"this worker cannot read the request ({where}: {problem['msg']}). "
-            "Run the same version of Easel on the platform and on its workers."
-        )
-        log.warning("%s", reason)
-        self.link.fail(_failure(Lease.model_validate(answer.get("lease")), UNREADABLE, reason, retryable=True))
-        return None
-
 
 def _failure(lease: Lease, code: str, reason: str, *, retryable: bool) -> Failure:
-    lines = reason.strip().splitlines() or ["no reason was given"]
-    return Failure(lease=lease, code=code, reason=lines[0][:2_000], retryable=retryable)
+    return Failure(lease=lease, code=code, reason=in_one_line(reason), retryable=retryable)

@@ -13,9 +13,10 @@ from functools import cache
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery, signals
+from celery import signals
 
 from generation.api_renderer import ApiRenderer
+from generation.doorbell import app_of
 from generation.drain import Drain
 from generation.env import WorkerEnvironment, quieten_libraries, read_environment
 from generation.link import CeleryLink
@@ -31,21 +32,7 @@ log = logging.getLogger(__name__)
 
 environment = read_environment(WorkerEnvironment)
 quieten_libraries(hub_download=environment.hub_download)
-app = Celery("generation", broker=environment.broker_url, backend=environment.replies)
-app.conf.update(
-    accept_content=["json"],
-    task_serializer="json",
-    result_serializer="json",
-    task_default_queue="live",
-    task_acks_late=False,  # bells are disposable: the platform rings again
-    worker_prefetch_multiplier=1,  # a busy worker must not sit on bells that a free one could hear
-    broker_heartbeat=0,  # a solo worker is deaf while it renders; RabbitMQ would take it for dead
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    result_backend_transport_options={"retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.5}},
-    result_expires=300,  # seconds; replies to claims are read at once
-)
-
+app = app_of("generation", environment, queue="live")
 link = CeleryLink(app, claim_seconds=environment.claim_seconds, send_seconds=environment.send_seconds)
 services = read_services()
 stop = Event()

@@ -5,47 +5,25 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import NotFound
 from easel.images.models import Candidate, GenerationRequest, ImageImport
-from easel.projects.access import require
+from easel.projects.access import row_for
 from easel.projects.models import Project
 
 
 def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> GenerationRequest:
     """Return a generation request, with its progress, to a member whose role allows the act."""
-    found = None
-    if isinstance(user, User):
-        found = (
-            GenerationRequest.objects.with_progress()  # type: ignore[no-redef]  # `role` is declared on the model
-            .filter(pk=pk, project__memberships__user=user)
-            .annotate(role=F("project__memberships__role"))
-            .select_related("model", "project", "created_by")
-            .first()
-        )
-    if found is None:
-        raise NotFound("generation request")
-    require(found.role, act)
-    return found
+    rows = GenerationRequest.objects.with_progress().select_related("model", "project", "created_by")
+    return row_for(rows, user, pk, act, "generation request")
 
 
 def original_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
     """Return a candidate with its prompt and model to a member who may see how images were made: no annotator."""
-    found = None
-    if isinstance(user, User):
-        found = (
-            Candidate.objects.filter(pk=pk, request__project__memberships__user=user)  # type: ignore[no-redef]  # `role` is declared on the model
-            .annotate(role=F("request__project__memberships__role"))
-            .select_related("prompt", "model")
-            .first()
-        )
-    if found is None:
-        raise NotFound("image")
-    require(found.role, Act.INSPECT)
-    return found
+    rows = Candidate.objects.select_related("prompt", "model")
+    return row_for(rows, user, pk, Act.INSPECT, "image", project="request__project")
 
 
 def candidate_for(user: User | AnonymousUser, pk: UUID) -> Candidate:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import F, Model, QuerySet
 
 from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, Act
 from easel.common.errors import Forbidden, NotFound
 from easel.projects.models import Invitation, Membership, Project
+
+M = TypeVar("M", bound=Model)
 
 
 def project_for(user: User | AnonymousUser, pk: UUID, act: Act) -> Project:
@@ -22,6 +26,24 @@ def project_for(user: User | AnonymousUser, pk: UUID, act: Act) -> Project:
         raise NotFound("project")
     require(project.role, act)
     return project
+
+
+def row_for(
+    rows: QuerySet[M], user: User | AnonymousUser, pk: UUID, act: Act, what: str, *, project: str = "project"
+) -> M:
+    """Return the row with this key, with the user's `role` in its project on it, where the role allows the act.
+
+    rows: what is to be loaded with it. what: its name in messages. project: the path from a row to its project.
+    Raises NotFound where there is none or the user is no member, Forbidden where the role does not allow the act.
+    """
+    found = None
+    if isinstance(user, User):
+        mine = rows.filter(**{"pk": pk, f"{project}__memberships__user": user})
+        found = mine.annotate(role=F(f"{project}__memberships__role")).first()
+    if found is None:
+        raise NotFound(what)
+    require(found.role, act)  # type: ignore[attr-defined]  # annotated above
+    return found
 
 
 def require(role: str, act: Act) -> None:

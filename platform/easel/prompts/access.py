@@ -5,12 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import NotFound
-from easel.projects.access import require
+from easel.projects.access import row_for
 from easel.projects.models import Project
 from easel.prompts.models import ConditioningImage, PromptImport
 
@@ -25,14 +24,4 @@ def import_for(project: Project, pk: UUID) -> PromptImport:
 
 def picture_for(user: User | AnonymousUser, pk: UUID) -> ConditioningImage:
     """Return a picture that images start from to a member who may see how they were made."""
-    found = None
-    if isinstance(user, User):
-        found = (
-            ConditioningImage.objects.filter(pk=pk, project__memberships__user=user)  # type: ignore[no-redef]
-            .annotate(role=F("project__memberships__role"))
-            .first()
-        )
-    if found is None:
-        raise NotFound("picture")
-    require(found.role, Act.INSPECT)
-    return found
+    return row_for(ConditioningImage.objects.all(), user, pk, Act.INSPECT, "picture")
