@@ -81,12 +81,12 @@ def _reliabilities(
     names: Sequence[str], met: Mapping[tuple[str, str], float], agreed: Mapping[tuple[str, str], float]
 ) -> Array:
     """Return each r: the maximum of the posterior over all r and c, by L-BFGS."""
-    from scipy.optimize import minimize
-
     people = {name: number for number, name in enumerate(names)}
     mode = (PRIOR[0] - 1) / (sum(PRIOR) - 2)
     if not met:
         return np.full(len(names), mode)
+    from scipy.optimize import minimize  # most snapshots of one annotator an item never need it
+
     first, second = np.array([[people[one], people[other]] for one, other in met]).T
     yes = np.array([agreed[pair] for pair in met])
     no = np.array([met[pair] for pair in met]) - yes

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -25,6 +25,7 @@ from easel.annotation.models import Annotation, Item
 from easel.common.errors import Refusal
 from easel.common.storage import storage
 from easel.forms.models import TemplateVersion
+from easel.preferences import reliability
 from easel.preferences.aggregate import aggregate
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
@@ -220,6 +221,7 @@ def _preferences(snapshot: DatasetSnapshot, passed: Passed, pulse: Pulse) -> Ite
     splits = _splits(snapshot, pulse)
     passed.prompts, passed.near_held_out = splits.groups, splits.held_out
     least = snapshot.wanted().least_agreement
+    weights = _weights(snapshot, pulse)
     for page in _pages(snapshot):
         images = _images_of([item for item, _ in page], passed)
         for item, said in page:
@@ -228,7 +230,7 @@ def _preferences(snapshot: DatasetSnapshot, passed: Passed, pulse: Pulse) -> Ite
             if split is None:  # it is near a held-out prompt
                 continue
             places = {str(image.candidate): place for place, image in enumerate(images[item])}
-            judgements = tuple(_judgement(snapshot, one, places) for one in said)
+            judgements = tuple(_judgement(snapshot, one, places, weights.get(one.annotator, 1.0)) for one in said)
             together = aggregate(len(places), judgements)
             if not together.pairs:
                 passed.silent += 1
@@ -314,11 +316,30 @@ def _images_of(items: list[UUID], passed: Passed) -> dict[UUID, list[SnapshotIma
     return found
 
 
-def _judgement(snapshot: DatasetSnapshot, said: _Said, places: dict[str, int]) -> Judgement:
+def _weights(snapshot: DatasetSnapshot, pulse: Pulse) -> dict[UUID, float]:
+    """Return what each annotator's judgements count, by all of the annotations: see preferences.reliability."""
+    rows = _chosen(snapshot).order_by("item", "id").values_list("item", "annotator", "ranking", "all_bad")
+
+    def items() -> Iterator[list[Judgement]]:
+        for _, of_item in groupby(rows.iterator(chunk_size=PAGE), key=itemgetter(0)):
+            places: dict[str, int] = {}
+            judgements = []
+            for _, annotator, ranking, all_bad in of_item:
+                groups = tuple(tuple(places.setdefault(image, len(places)) for image in group) for group in ranking)
+                judgements.append(Judgement(annotator=str(annotator), groups=groups, all_bad=all_bad))
+            pulse.beat("finding out how far annotators can be relied on")
+            yield judgements
+
+    # Rounded, so that the files are the same ones on any machine.
+    return {UUID(name): round(found.weight, 3) for name, found in reliability.fit(items()).items()}
+
+
+def _judgement(snapshot: DatasetSnapshot, said: _Said, places: dict[str, int], weight: float) -> Judgement:
     return Judgement(
         annotator=pseudonym_in(snapshot, said.annotator),
         groups=tuple(tuple(places[image] for image in group) for group in said.ranking),
         all_bad=said.all_bad,
+        weight=weight,
         active_ms=said.active_ms,
         simulated=said.kind == User.Kind.SIMULATED,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ from easel.common.models import Job
 from easel.common.storage import storage
 from easel.forms.services import publish
 from easel.images.models import Candidate, GenerationRequest
+from easel.preferences import reliability
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 from easel.snapshots.filters import Filters
-from easel.snapshots.freezing import NothingToLearn
+from easel.snapshots.freezing import NothingToLearn, pseudonym_in
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import freeze_next, take_snapshot
 from easel.snapshots.splits import Shares
@@ -269,6 +271,28 @@ def test_items_on_which_annotators_disagree_can_be_left_out(cast: Cast, tmp_path
     snapshot = take(cast, filters=Filters(least_agreement=0.8))
     assert {row.item for row in rows(snapshot, tmp_path)} == {agreed.pk, once.pk, more.pk}
     assert "Left out: 1 item whose annotators agree less than was asked." in snapshot.manifest["remarks"]
+
+
+def test_who_answers_at_random_counts_less_once_enough_was_judged_by_others_too(
+    cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Project.objects.filter(pk=cast.project.pk).update(overlap=3)
+    cast.project.refresh_from_db()
+    icons(cast, 12)
+    chance = Random(0)
+    for _ in range(12):
+        for person in (cast.bob, cast.erin):
+            rank(cast, person, in_order)
+        rank(cast, cast.alice, lambda ids: {"ranking": [[one] for one in chance.sample(ids, len(ids))]})
+    assert {said.weight for row in rows(take(cast), tmp_path) for said in row.judgements} == {1.0}
+
+    monkeypatch.setattr(reliability, "OVERLAPS", 12)
+    found = rows(snapshot := take(cast), tmp_path)
+    weights = {said.annotator: said.weight for row in found for said in row.judgements}
+    bob, erin, alice = (weights[pseudonym_in(snapshot, one.pk)] for one in (cast.bob, cast.erin, cast.alice))
+    assert alice < 0.6 < 0.8 < min(bob, erin)
+    for row in found:
+        assert row.strengths[0] > row.strengths[-1]  # whatever alice said
 
 
 def refused_at_once(cast: Cast, **options: Any) -> str:
