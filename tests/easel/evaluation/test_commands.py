@@ -12,7 +12,7 @@ from django.utils import timezone
 from easel.annotation.models import Annotation
 from easel.cli import easel
 from easel.common.errors import InvalidInput, NotFound
-from easel.evaluation import services
+from easel.evaluation import command, services
 from easel.evaluation.models import Evaluation
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
@@ -98,3 +98,18 @@ def test_an_evaluation_is_started_from_the_command_line(cast: Cast) -> None:
         run("evaluate", "--project", cast.project.pk, "--a", "Icons", "--b", "Nobody")
     with pytest.raises(InvalidInput, match="the same model"):
         run("evaluate", "--project", cast.project.pk, "--a", "Icons", "--b", "Icons")
+
+
+def test_the_command_line_waits_for_the_verdict(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    def workers_work(seconds: float) -> None:
+        stage.work_off()
+        measure_all()
+
+    monkeypatch.setattr(command.time, "sleep", workers_work)
+    project = ("--project", cast.project.pk)
+    models = ("--a", "Icons", "--b", "Rival", "--images-per-prompt", 2, "--judges", "simulated:warm")
+    said = json.loads(run("evaluate", *project, *models, "--wait", "--json"))
+    assert (said["state"], said["n"]) == ("done", 6)
+    assert 0 <= said["low"] <= said["win_rate"] <= said["high"] <= 1
+    line = run("evaluate", *project, *models, "--wait")
+    assert said["verdict"] in line and "Prompt fidelity: " in line
