@@ -134,8 +134,8 @@ def evaluate(
                 evaluations.advance_evaluation(now, timezone.now())
                 time.sleep(0.5)
                 now = Evaluation.objects.with_state().get(pk=made.pk)
-                bar.update(now.asked.images_done + now.items_done - done)
-                done = now.asked.images_done + now.items_done
+                bar.update(now.request.images_done + now.items_done - done)
+                done = now.request.images_done + now.items_done
     found = result_body(now)
     body = {"id": str(now.pk), "state": now.state, "a": str(a.pk), "b": str(b.pk), "judges": judges, **found}
     beside = "".join(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from easel.annotation.models import Annotation, Assignment, Item
-from easel.common.models import Job
 from easel.evaluation.models import Evaluation, Score, ScoreJob
 from easel.evaluation.results import Tally, Vote, by_category, by_item, in_words, score_of, tally
 from easel.images.models import Candidate
@@ -62,17 +61,17 @@ class Result:
         return next((one for one in self.beside if one.name == name), None)
 
 
-def tally_of(evaluation: Evaluation) -> Tally:
-    """Return the votes alone, counted."""
-    return tally(votes_of(evaluation)[0])
+def tallies_of(evaluations: Collection[Evaluation]) -> dict[UUID, Tally]:
+    """Return the votes alone, counted, of several evaluations by their ids."""
+    return {pk: tally(votes) for pk, (votes, _) in _said_of(evaluations).items()}
 
 
 def result_of(evaluation: Evaluation) -> Result:
     """Return what an evaluation has shown by now."""
-    votes, judgements = votes_of(evaluation)
+    votes, judgements = _said_of([evaluation])[evaluation.pk]
     counted = tally(votes)
     jobs = ScoreJob.objects.filter(request=evaluation.request_id).exclude(judge="taste")
-    dead = jobs.filter(job__state=Job.State.DEAD).select_related("job").first()
+    dead = jobs.failed().first()
     return Result(
         tally=counted,
         sentence=in_words(counted, evaluation.a.name, evaluation.b.name),
@@ -84,33 +83,40 @@ def result_of(evaluation: Evaluation) -> Result:
             *_rewards(evaluation),
             *_implicit_accuracy(evaluation),
         ],
-        measuring=jobs.filter(job__state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists(),
+        measuring=jobs.open().exists(),
         unmeasured=dead.job.error if dead else "",
         votes=votes,
     )
 
 
-def votes_of(evaluation: Evaluation) -> tuple[list[Vote], dict[str, list[Judgement]]]:
-    """Return the votes that count, and by item the judgements behind them; surplus answers count nowhere."""
-    pairs = pairs_of(evaluation)
+Said = tuple[list[Vote], dict[str, list[Judgement]]]
+"""The votes that count, and by item the judgements behind them; surplus answers count nowhere."""
+
+
+def _said_of(evaluations: Collection[Evaluation]) -> dict[UUID, Said]:
+    """Return what was said in each evaluation, by its id."""
+    pairs = _pairs_of(evaluations)
+    whose = {one.request_id: one.pk for one in evaluations}
     rows = (
-        Annotation.objects.filter(item__request=evaluation.request_id, assignment__state=Assignment.State.SUBMITTED)
+        Annotation.objects.filter(item__request__in=whose, assignment__state=Assignment.State.SUBMITTED)
         .order_by("id")
-        .values_list("item", "item__prompt", "item__prompt__metadata", "annotator", "ranking", "all_bad")
+        .values_list(
+            "item__request", "item", "item__prompt", "item__prompt__metadata", "annotator", "ranking", "all_bad"
+        )
     )
-    votes: list[Vote] = []
-    judgements: dict[str, list[Judgement]] = {}
-    for item, prompt, metadata, annotator, ranking, all_bad in rows:
+    found: dict[UUID, Said] = {one.pk: ([], {}) for one in evaluations}
+    for request, item, prompt, metadata, annotator, ranking, all_bad in rows:
         if item not in pairs:
             continue
         a, b = map(str, pairs[item])
         score = score_of(ranking, a, b, all_bad=all_bad)
         if score is None:
             continue
+        votes, judgements = found[whose[request]]
         votes.append(Vote(str(item), str(prompt), category_of(metadata), str(annotator), score))
         groups = ((1,), (0,)) if score == 1 else ((0,), (1,)) if score == 0 else ((0, 1),)
         judgements.setdefault(str(item), []).append(Judgement(annotator=str(annotator), groups=groups))
-    return votes, judgements
+    return found
 
 
 def category_of(metadata: dict[str, Any]) -> str:
@@ -118,14 +124,19 @@ def category_of(metadata: dict[str, Any]) -> str:
     return str(metadata.get(CATEGORY, "") or "")[:100]
 
 
-def pairs_of(evaluation: Evaluation) -> dict[UUID, tuple[UUID, UUID]]:
-    """Return the two images of each comparison: a's, then b's."""
-    found: dict[UUID, dict[UUID, UUID]] = {}
-    links = Item.candidates.through.objects.filter(item__request=evaluation.request_id)
-    for item, candidate, model in links.values_list("item", "candidate", "candidate__model"):
-        found.setdefault(item, {})[model] = candidate
-    a, b = evaluation.a_id, evaluation.b_id
-    return {item: (images[a], images[b]) for item, images in found.items() if a in images and b in images}
+def _pairs_of(evaluations: Collection[Evaluation]) -> dict[UUID, tuple[UUID, UUID]]:
+    """Return the two images of each comparison, by its item: a's, then b's."""
+    models = {one.request_id: (one.a_id, one.b_id) for one in evaluations}
+    found: dict[tuple[UUID, UUID], dict[UUID, UUID]] = {}
+    links = Item.candidates.through.objects.filter(item__request__in=models)
+    for request, item, candidate, model in links.values_list("item__request", "item", "candidate", "candidate__model"):
+        found.setdefault((request, item), {})[model] = candidate
+    pairs = {}
+    for (request, item), images in found.items():
+        a, b = models[request]
+        if a in images and b in images:
+            pairs[item] = (images[a], images[b])
+    return pairs
 
 
 def _agreement(judgements: dict[str, list[Judgement]]) -> Interval | None:
@@ -241,7 +252,7 @@ ORDERS = ("lost", "won", "tied", "all")
 def comparisons(evaluation: Evaluation, votes: Sequence[Vote], order: str, start: int, count: int) -> list[Pair]:
     """Return some comparisons: where b lost, won or tied, the clearest first, or all in the order of the prompts."""
     scores = by_item(votes)
-    pairs = pairs_of(evaluation)
+    pairs = _pairs_of([evaluation])
     items = list(
         Item.objects.filter(request=evaluation.request_id).order_by("prompt", "group").values_list("pk", flat=True)
     )

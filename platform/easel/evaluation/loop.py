@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from easel.annotation.models import Annotation
-from easel.evaluation.figures import tally_of
+from easel.evaluation.figures import tallies_of
 from easel.evaluation.models import Evaluation, Promotion
 from easel.evaluation.results import Tally
 from easel.images.models import GenerationRequest
@@ -85,8 +85,11 @@ def loop_of(project: Project) -> Loop:
     evaluations = list(Evaluation.objects.of_project(project)[:50])
     promoted = dict(Promotion.objects.filter(project=project).order_by("id").values_list("model", "created_at"))
     newest = evaluations[0] if evaluations else None
-    rounds = [_round(run, evaluations, promoted) for run in reversed(runs)]
-    newest_tally = tally_of(newest) if newest else None
+    newest_of = {one.b_id: one for one in reversed(evaluations)}
+    shown = [newest_of[run.made_id] for run in runs if run.made_id in newest_of]
+    tallies = tallies_of({one.pk: one for one in (*shown, *evaluations[:1])}.values())
+    rounds = [_round(run, newest_of, tallies, promoted) for run in reversed(runs)]
+    newest_tally = tallies[newest.pk] if newest else None
     snapshot = DatasetSnapshot.objects.frozen(project).first()
     rankings = Annotation.objects.filter(project=project).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
     made = next((run.made for run in runs if run.made), None)
@@ -119,13 +122,18 @@ def _before(request: GenerationRequest | None, moment: datetime) -> bool:
     return request is None or request.created_at < moment
 
 
-def _round(run: FinetuneRun, evaluations: list[Evaluation], promoted: Mapping[UUID, datetime]) -> Round:
-    found = next((one for one in evaluations if run.made_id and one.b_id == run.made_id), None)
+def _round(
+    run: FinetuneRun,
+    newest_of: Mapping[UUID, Evaluation],
+    tallies: Mapping[UUID, Tally],
+    promoted: Mapping[UUID, datetime],
+) -> Round:
+    found = newest_of.get(run.made_id) if run.made_id else None
     return Round(
         run=run,
         rankings=run.snapshot.total("judgements"),
         evaluation=found,
-        tally=tally_of(found) if found else None,
+        tally=tallies[found.pk] if found else None,
         promoted=run.made_id is not None and run.made_id in promoted,
     )
 

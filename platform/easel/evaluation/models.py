@@ -6,8 +6,8 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Count, F, Q
-from django.utils.functional import cached_property
+from django.db.models import Count, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from easel.accounts.models import User
 from easel.annotation.models import Item
@@ -17,6 +17,18 @@ from easel.evaluation.tastes import CARELESS, TASTES
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 from easel.registry.models import ModelVersion
+
+
+class ScoreJobQuerySet(models.QuerySet["ScoreJob"]):
+    """Reads of measuring jobs."""
+
+    def open(self) -> ScoreJobQuerySet:
+        """Those that a worker still has to do."""
+        return self.filter(job__state__in=[Job.State.QUEUED, Job.State.RUNNING])
+
+    def failed(self) -> ScoreJobQuerySet:
+        """Those that will not be done unless somebody retries them, newest first, with their jobs."""
+        return self.filter(job__state=Job.State.DEAD).select_related("job").order_by("-id")
 
 
 class ScoreJob(models.Model):
@@ -30,6 +42,8 @@ class ScoreJob(models.Model):
     reward_model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+", null=True)
     prompts = models.PositiveIntegerField(help_text="That have two images or more here: diversity is told of these.")
     diversity = models.FloatField(null=True, help_text="Mean distance between the images of a prompt, 0 to 1.")
+
+    objects = ScoreJobQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -85,7 +99,18 @@ class EvaluationQuerySet(models.QuerySet["Evaluation"]):
 
     def with_state(self) -> EvaluationQuerySet:
         """Each with its models, its request's progress, and how much of it is judged."""
-        return self.select_related("a", "b", "project", "created_by", "simulation", "request")
+        items = Item.objects.filter(request=OuterRef("request")).order_by().values("request").annotate(n=Count("*"))
+
+        def count(state: str) -> Coalesce:
+            return Coalesce(Subquery(items.filter(state=state).values("n")), 0)
+
+        return (
+            self.select_related("a", "b", "project", "created_by", "simulation")
+            .prefetch_related(Prefetch("request", GenerationRequest.objects.with_progress()))
+            .annotate(  # type: ignore[no-redef]  # declared below, for their readers
+                items_done=count(Item.State.DONE), items_ready=count(Item.State.READY)
+            )
+        )
 
     def unfinished(self) -> EvaluationQuerySet:
         """Those that may still need something."""
@@ -113,6 +138,10 @@ class Evaluation(models.Model):
 
     role: str
     """The asking user's role, where the row came through an access door."""
+    items_done: int
+    """Comparisons that have all their judgements; this and the next of `with_state`, as the request's progress is."""
+    items_ready: int
+    """Comparisons that wait to be judged."""
     simulation: Simulation
 
     objects = EvaluationQuerySet.as_manager()
@@ -124,23 +153,7 @@ class Evaluation(models.Model):
     def __str__(self) -> str:
         return f"{self.b} against {self.a}"
 
-    @cached_property
-    def asked(self) -> GenerationRequest:
-        """Its request, with the progress of its images."""
-        return GenerationRequest.objects.with_progress().get(pk=self.request_id)
-
-    @cached_property
-    def items_by_state(self) -> dict[str, int]:
-        """How many comparisons there are by now, by their state."""
-        rows = Item.objects.filter(request=self.request_id).values_list("state").annotate(n=Count("*"))
-        return dict(rows)
-
     @property
-    def items_done(self) -> int:
-        """Comparisons that have all their judgements."""
-        return self.items_by_state.get(Item.State.DONE, 0)
-
-    @cached_property
     def items_total(self) -> int:
         """Comparisons that it will have when all its images are made."""
         return self.request.images_total // 2
@@ -148,21 +161,21 @@ class Evaluation(models.Model):
     @property
     def state(self) -> str:
         """generating, judging, done; paused, cancelled or failed where its images, or its simulated judges, are."""
-        images = self.asked.state
+        images = self.request.state
         if images in {"queued", "running"}:
             return "generating"
         if images == "paused":
             return "paused"
         if self.problem:
             return "failed"
-        if self.items_by_state.get(Item.State.READY) or (images == "done" and self.items_done < self.items_total):
+        if self.items_ready or (images == "done" and self.items_done < self.items_total):
             return "judging"
         return "done" if self.items_done else images
 
     @property
     def problem(self) -> str:
         """Why its simulated judges will not finish by themselves, or nothing."""
-        if self.judges != self.Judges.SIMULATED or not self.items_by_state.get(Item.State.READY):
+        if self.judges != self.Judges.SIMULATED or not self.items_ready:
             return ""
         return self.simulation.ended
 

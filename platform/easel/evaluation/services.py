@@ -13,9 +13,8 @@ from easel.annotation.services import gather
 from easel.common import jobs
 from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, InvalidInput, Refusal
-from easel.common.models import Job
 from easel.evaluation import simulation as simulated
-from easel.evaluation.models import Evaluation, Promotion, Score, ScoreJob, Simulation
+from easel.evaluation.models import Evaluation, Promotion, ScoreJob, Simulation
 from easel.evaluation.scoring import ADVANCE, knows, request_scores
 from easel.images.models import Candidate, GenerationRequest
 from easel.images.services import request_images
@@ -134,13 +133,22 @@ def advance(at: datetime) -> int:
     """
     rankings = 0
     for evaluation in Evaluation.objects.unfinished().with_state():
-        rankings += advance_evaluation(evaluation, at)
-    for simulation in Simulation.objects.unfinished().filter(evaluation=None).select_related("project"):
         try:
-            rankings += simulated.advance(simulation, at)
+            rankings += advance_evaluation(evaluation, at)
         except Refusal as refusal:  # one that cannot go on must not stop those behind it
-            logger.warning("simulation %s cannot go on: %s", simulation.pk, refusal.detail)
+            logger.warning("evaluation %s cannot go on: %s", evaluation.pk, refusal.detail)
+    for simulation in Simulation.objects.unfinished().filter(evaluation=None).select_related("project"):
+        rankings += _simulate(simulation, at)
     return rankings
+
+
+def _simulate(simulation: Simulation, at: datetime) -> int:
+    """Bring simulated annotators forward; those who may not go on end, with the reason."""
+    try:
+        return simulated.advance(simulation, at)
+    except Refusal as refusal:
+        simulated.end(simulation, at, refusal.detail)
+        return 0
 
 
 def advance_evaluation(evaluation: Evaluation, at: datetime) -> int:
@@ -148,18 +156,18 @@ def advance_evaluation(evaluation: Evaluation, at: datetime) -> int:
     rankings = 0
     if evaluation.request.gathered_at is None:
         gather(at, evaluation.project)
-    if evaluation.asked.state in {"done", "failed", "cancelled"}:
+    if evaluation.request.state in {"done", "failed", "cancelled"}:
         images = Candidate.objects.filter(request=evaluation.request_id)
         if knows(evaluation.a) and knows(evaluation.b):
             request_scores(images.exclude(scores__judge=REFEREE), at, judge=REFEREE)
         reward = _reward_model(evaluation.project)
         if reward is not None and evaluation.finished_at is None:
-            request_scores(images, at, reward_model=reward)
+            request_scores(images.exclude(scores__reward_model=reward), at, reward_model=reward)
     if evaluation.judges == Evaluation.Judges.SIMULATED:
-        rankings = simulated.advance(evaluation.simulation, at)
+        rankings = _simulate(evaluation.simulation, at)
     fresh = Evaluation.objects.with_state().get(pk=evaluation.pk)
-    measured = not Score.objects.filter(candidate__request=evaluation.request_id, values=None).exists()
-    if fresh.asked.state in {"done", "cancelled"} and fresh.state in {"done", "cancelled"} and measured:
+    measured = not ScoreJob.objects.filter(request=evaluation.request_id).open().exists()
+    if fresh.request.state in {"done", "cancelled"} and fresh.state in {"done", "cancelled"} and measured:
         Evaluation.objects.filter(pk=evaluation.pk, finished_at=None).update(finished_at=at)
     return rankings
 
@@ -170,8 +178,7 @@ def retry(evaluation: Evaluation, at: datetime) -> int:
 
     Raises Conflict where nothing has failed. Images that could not be made are retried on the Generate page.
     """
-    dead = ScoreJob.objects.filter(request=evaluation.request_id, job__state=Job.State.DEAD)
-    parts = list(dead.values_list("job", flat=True))
+    parts = list(ScoreJob.objects.filter(request=evaluation.request_id).failed().values_list("job", flat=True))
     for pk in parts:
         jobs.retry(pk, at)
     ended = Simulation.objects.filter(evaluation=evaluation).exclude(ended="")

@@ -19,7 +19,6 @@ from easel.annotation.models import Assignment, Item
 from easel.annotation.services import lease_next, submit
 from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, InvalidInput
-from easel.common.models import Job
 from easel.evaluation.models import Evaluation, Score, ScoreJob, Simulation
 from easel.evaluation.scoring import ADVANCE, knows, request_scores
 from easel.evaluation.tastes import MAX_NOISE, TASTES, ranking
@@ -224,9 +223,9 @@ def _nothing_to_come(simulation: Simulation, *, waiting: bool) -> str:
     """Say why the annotators will never have more to rank, or nothing where they may."""
     if waiting:
         parts = ScoreJob.objects.filter(judge=TASTE, request__project=simulation.project)
-        if parts.filter(job__state__in=[Job.State.QUEUED, Job.State.RUNNING]).exists():
+        if parts.open().exists():
             return ""
-        dead = parts.filter(job__state=Job.State.DEAD).select_related("job").order_by("-id").first()
+        dead = parts.failed().first()
         return f"Images could not be measured: {dead.job.error}" if dead else ""
     requests = GenerationRequest.objects.ungathered(simulation.project).with_progress()
     if simulation.evaluation is not None:
@@ -238,8 +237,13 @@ def _nothing_to_come(simulation: Simulation, *, waiting: bool) -> str:
     return f"Nothing was left to rank after {simulation.done:,} of {simulation.rankings:,} rankings."
 
 
-def cancel(simulation: Simulation, at: datetime) -> None:
-    """End a simulation; what was ranked stays. Raises Conflict where it is over."""
+def end(simulation: Simulation, at: datetime, why: str) -> bool:
+    """End a simulation before it is done; what was ranked stays. Returns whether it was still going on."""
     mine = Simulation.objects.filter(pk=simulation.pk, finished_at=None)
-    if not mine.update(finished_at=at, ended="Cancelled."):
+    return bool(mine.update(finished_at=at, ended=why[:500]))
+
+
+def cancel(simulation: Simulation, at: datetime) -> None:
+    """End a simulation. Raises Conflict where it is over."""
+    if not end(simulation, at, "Cancelled."):
         raise Conflict("These simulated annotators are finished; there is nothing to cancel.")

@@ -19,7 +19,7 @@ from easel.common.paging import page_of
 from easel.evaluation import holding, services
 from easel.evaluation import simulation as simulated
 from easel.evaluation.access import evaluation_for, simulation_for
-from easel.evaluation.figures import ORDERS, comparisons, result_of, tally_of
+from easel.evaluation.figures import ORDERS, comparisons, result_of, tallies_of
 from easel.evaluation.forms import EvaluateForm, SimulateForm
 from easel.evaluation.leaderboard import board_of
 from easel.evaluation.models import Evaluation, Simulation
@@ -39,12 +39,10 @@ def evaluations(request: HttpRequest, pk: UUID) -> HttpResponse:
     """List a project's evaluations, newest first, with their verdicts."""
     project = project_for(request.user, pk, Act.INSPECT)
     page = page_of(request, Evaluation.objects.of_project(project), 20)
+    tallies = tallies_of(page.rows)
     context = {
         "project": project,
-        "rows": [
-            (one, counted, in_words(counted, one.a.name, one.b.name))
-            for one, counted in ((one, tally_of(one)) for one in page.rows)
-        ],
+        "rows": [(one, tallies[one.pk], in_words(tallies[one.pk], one.a.name, one.b.name)) for one in page.rows],
         "after": page.after,
         "may_train": may(project.role, Act.TRAIN),
     }
@@ -91,7 +89,7 @@ def evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
         "evaluation": found,
         "state": state,
         "result": result,
-        "images": progress_of_one(found.asked, timezone.now()),
+        "images": progress_of_one(found.request, timezone.now()),
         "live": state in {"generating", "judging"} or result.measuring,
         "votes_wanted": found.items_total * (found.request.overlap or 1),
         "taste_words": TASTES[found.simulation.taste].words if found.judges == Evaluation.Judges.SIMULATED else "",
@@ -99,7 +97,6 @@ def evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_manage": may(found.project.role, Act.MANAGE),
         "may_rank": may(found.project.role, Act.RANK) and found.judges == Evaluation.Judges.PEOPLE,
         "is_generator": found.project.generator_id == found.b_id,
-        "was_generator": found.project.generator_id == found.a_id,
     }
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "evaluation/_result.html", context)

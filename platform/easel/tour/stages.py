@@ -6,12 +6,12 @@ prompts -> images -> simulated rankings -> snapshot -> fine-tune -> blind evalua
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from easel.accounts.models import User
@@ -158,7 +158,7 @@ def _generate(tour: Tour, on_progress: OnProgress) -> str:
         images_per_prompt=IMAGES_PER_PROMPT,
         settings_=RenderSettings(guidance_scale=VARIED),
     )
-    for _ in _waiting(list(Job.objects.filter(chunk__request=asked).values_list("pk", flat=True))):
+    for _ in _waiting(Job.objects.filter(chunk__request=asked)):
         now = GenerationRequest.objects.with_progress().get(pk=asked.pk)
         on_progress("images", now.images_done, now.images_total)
         if now.state == "done":
@@ -181,11 +181,11 @@ def _rank(tour: Tour, on_progress: OnProgress) -> str:
         annotators=plan.annotators,
         seed=plan.seed,
     )
-    while made.finished_at is None:
+    for _ in _waiting(Job.objects.filter(scorejob__request__project=tour.project)):
         simulation.advance(made, timezone.now())
         on_progress("rankings", made.done, plan.rankings)
-        if made.finished_at is None:
-            time.sleep(POLL)
+        if made.finished_at is not None:
+            break
     if made.done < plan.rankings:
         raise TourStopped(made.ended)
     given = Annotation.objects.filter(project=tour.project).count()
@@ -194,7 +194,7 @@ def _rank(tour: Tour, on_progress: OnProgress) -> str:
 
 def _freeze(tour: Tour, on_progress: OnProgress) -> str:
     taken = take_snapshot(tour.project, tour.by, timezone.now(), name="Tour", include_simulated=True)
-    for _ in _waiting([taken.job_id]):
+    for _ in _waiting(Job.objects.filter(pk=taken.job_id)):
         taken.refresh_from_db()
         taken = DatasetSnapshot.objects.select_related("job").get(pk=taken.pk)
         on_progress("snapshot", taken.job.done, taken.job.total)
@@ -217,7 +217,7 @@ def _teach(tour: Tour, on_progress: OnProgress) -> str:
         method=tour.plan.method,
         settings=TrainSettings(steps=tour.plan.steps, seed=tour.plan.seed),
     )
-    for _ in _waiting([run.job_id]):
+    for _ in _waiting(Job.objects.filter(pk=run.job_id)):
         run = FinetuneRun.objects.select_related("job", "made").get(pk=run.pk)
         on_progress("fine-tune", run.job.done, run.steps)
         if run.state in {"failed", "cancelled"}:
@@ -243,15 +243,14 @@ def _evaluate(tour: Tour, on_progress: OnProgress) -> str:
         judges=f"simulated:{tour.plan.taste}",
         settings_=RenderSettings(guidance_scale=COMPARED),
     )
-    while True:
+    for _ in _waiting(Job.objects.filter(scorejob__request=made.request_id)):
         now = Evaluation.objects.with_state().get(pk=made.pk)
-        on_progress("evaluation", now.asked.images_done + now.items_done, now.request.images_total + now.items_total)
+        on_progress("evaluation", now.request.images_done + now.items_done, now.request.images_total + now.items_total)
         if now.finished_at is not None:
             break
         if now.state == "failed":
-            raise TourStopped(f"Images could not be made: {_first_failure(now.asked)}")
+            raise TourStopped(now.problem or f"Images could not be made: {_first_failure(now.request)}")
         evaluations.advance_evaluation(now, timezone.now())
-        time.sleep(POLL)
     tour.evaluation = now
     tour.result = result_of(now)
     rate = tour.result.tally.rate
@@ -266,13 +265,13 @@ def _first_failure(asked: GenerationRequest) -> str:
     return found[0].error if found else "they were cancelled"
 
 
-def _waiting(jobs: Sequence[UUID]) -> Iterator[None]:
+def _waiting(jobs: QuerySet[Job]) -> Iterator[None]:
     """Come back a few times a second. Raises TourStopped where for a long while no worker has taken any of the jobs."""
     began = timezone.now()
     while True:
         yield
         time.sleep(POLL)
-        if timezone.now() - began > PATIENCE and not Job.objects.filter(pk__in=jobs, attempt__gt=0).exists():
+        if timezone.now() - began > PATIENCE and jobs.exists() and not jobs.filter(attempt__gt=0).exists():
             raise TourStopped(
                 f"No worker has taken the work for {PATIENCE.seconds} s. Is Easel running? Start it with ./run up."
             )

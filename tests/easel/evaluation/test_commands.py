@@ -12,7 +12,7 @@ from django.utils import timezone
 from easel.annotation.models import Annotation
 from easel.cli import easel
 from easel.common.errors import InvalidInput, NotFound
-from easel.evaluation import command, services
+from easel.evaluation import services
 from easel.evaluation.models import Evaluation
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
@@ -105,7 +105,7 @@ def test_the_command_line_waits_for_the_verdict(cast: Cast, monkeypatch: pytest.
         stage.work_off()
         measure_all()
 
-    monkeypatch.setattr(command.time, "sleep", workers_work)
+    monkeypatch.setattr("easel.evaluation.command.time.sleep", workers_work)
     project = ("--project", cast.project.pk)
     models = ("--a", "Icons", "--b", "Rival", "--images-per-prompt", 2, "--judges", "simulated:warm")
     said = json.loads(run("evaluate", *project, *models, "--wait", "--json"))
