@@ -25,6 +25,7 @@ from finetune.types import TrainRequest
 
 log = logging.getLogger(__name__)
 
+REQUEST_FILE = "request.json"
 _LOOK_SECONDS = 0.2
 _KEPT_FROM_IT = {"BROKER_URL", "RESULT_URL", "DATABASE_URL", "EASEL_SECRET_KEY"}
 """It reads and writes files only: it can neither ask nor answer anybody."""
@@ -56,7 +57,7 @@ class Child:
 
     def __enter__(self) -> Child:
         self._folder.mkdir(parents=True, exist_ok=True)
-        asked = self._folder / "request.json"
+        asked = self._folder / REQUEST_FILE
         asked.write_text(self._request.model_dump_json())
         self._process = subprocess.Popen(
             [sys.executable, "-m", "finetune.run", str(asked), "--folder", str(self._folder)],

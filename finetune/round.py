@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
+from uuid import UUID
 
-from finetune.child import Child
+from finetune.child import REQUEST_FILE, Child
 from finetune.errors import FinetuneError
 from finetune.lines import Ended
 from finetune.link import PlatformUnreachableError
@@ -191,13 +192,20 @@ class Round:
 
 
 def forget_old_runs(runs: Path, days: float = KEPT_DAYS) -> None:
-    """Delete the folders of runs in which nothing was written for some days."""
+    """Delete the folders of runs in which nothing was written for some days; what else lies there is not ours."""
     oldest = time.time() - days * 86_400
-    for folder in runs.iterdir() if runs.is_dir() else ():
+    for folder in filter(_is_of_a_run, runs.iterdir() if runs.is_dir() else ()):
         with suppress(OSError):  # another worker on this machine was first
             newest = max((path.stat().st_mtime for path in folder.rglob("*")), default=folder.stat().st_mtime)
             if newest < oldest:
                 shutil.rmtree(folder)
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    try:
+        return str(UUID(folder.name)) == folder.name and (folder / REQUEST_FILE).is_file()
+    except ValueError:
+        return False
 
 
 def _keep_only_the_result(folder: Path) -> None:

@@ -261,16 +261,19 @@ def test_measuring_ends_when_nobody_wants_it_any_more(storage: Storage, answer: 
     assert (desk.scores, desk.failures) == ([], [])
 
 
-def test_only_what_nobody_went_on_with_for_days_is_forgotten(tmp_path: Path) -> None:
-    for name, days in (("old", 20), ("new", 1)):
+def test_only_runs_that_nobody_went_on_with_for_days_are_forgotten(tmp_path: Path) -> None:
+    old, new, no_run = (str(runs.id_of(name)) for name in ("old", "new", "no run"))
+    for name, days in ((old, 20), (new, 1), (no_run, 20), ("models", 20)):
         folder = tmp_path / name / "out"
         folder.mkdir(parents=True)
         (folder / "state.json").write_text("{}")
+        if name != no_run:
+            (folder.parent / "request.json").write_text("{}")
         then = time.time() - days * 86_400
-        for path in (folder / "state.json", folder, folder.parent):
+        for path in (*folder.parent.rglob("*"), folder.parent):
             os.utime(path, (then, then))
     forget_old_runs(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert {path.name for path in tmp_path.iterdir()} == {new, no_run, "models"}
     forget_old_runs(tmp_path / "nowhere")
 
 
