@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,18 +79,11 @@ def save(
 def restore(
     folder: Path, network: Any, part: str, optimizer: torch.optim.Optimizer, identity: Mapping[str, Any]
 ) -> Checkpoint | None:
-    """Put the newest whole checkpoint back and return it, or None where there is none.
+    """Put the newest whole checkpoint back and return it, or None where there is none. Damaged ones are deleted.
 
     Raises WrongConfigError where it belongs to a run with other settings.
     """
-    for place in _places(folder):
-        try:
-            said = json.loads((place / "state.json").read_text())
-            moments = load_file(place / "optimizer.safetensors")
-            load_file(place / ADAPTER_FILE)
-        except (OSError, ValueError, SafetensorError) as error:
-            log.warning("%s is damaged (%s); going back to the one before", place, error)
-            continue
+    for place, said, moments in _whole(folder):
         _check(said["identity"], identity, folder)
         adapters.load(network, part, place / ADAPTER_FILE)
         state: dict[int, dict[str, torch.Tensor]] = {}
@@ -103,13 +96,29 @@ def restore(
 
 
 def go_back(folder: Path, network: Any, part: str, *, before: int) -> Checkpoint | None:
-    """Put the adapter of the newest checkpoint before a step back, and return that; None where there is none."""
-    for place in _places(folder):
-        said = json.loads((place / "state.json").read_text())
+    """Put the adapter of the newest whole checkpoint before a step back; return that, or None where there is none."""
+    for place, said, _ in _whole(folder):
         if said["step"] < before:
             adapters.load(network, part, place / ADAPTER_FILE)
             return Checkpoint(said["step"], said["values"])
     return None
+
+
+def _whole(folder: Path) -> Iterator[tuple[Path, dict[str, Any], dict[str, torch.Tensor]]]:
+    """Yield place, state and optimizer of each checkpoint, the newest first.
+
+    A damaged one is deleted on the way: left there, it would keep the run from writing that step again.
+    """
+    for place in _places(folder):
+        try:
+            said = json.loads((place / "state.json").read_text())
+            moments = load_file(place / "optimizer.safetensors")
+            load_file(place / ADAPTER_FILE)
+        except (OSError, ValueError, SafetensorError) as error:
+            log.warning("%s is damaged (%s); it is deleted, and the one before is taken", place, error)
+            shutil.rmtree(place, ignore_errors=True)  # another process of this run may be at it too
+            continue
+        yield place, said, moments
 
 
 def _places(folder: Path) -> Sequence[Path]:

@@ -7,17 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
-from finetune import checkpoints, dpo, listwise, losses, opening, rwr
+from finetune import checkpoints, listwise, losses, opening
 from finetune.errors import (
     NotANumberError,
     OutOfMemoryError,
@@ -27,49 +24,16 @@ from finetune.errors import (
     WrongConfigError,
     WrongMethodError,
 )
-from finetune.outcome import Outcome
-from finetune.types import MetricPoint, SamplePrompt, TrainSettings
-from generation.pipelines import LoadedPipeline
+from finetune.types import SamplePrompt
 from tests.finetune.conftest import Freeze
+from tests.finetune.trained import BETA, METHODS, STRONG, Run, Spoilt
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = {"dpo": dpo, "listwise": listwise, "rwr": rwr}
-STRONG: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "lora_rank": 4, "stop_above": 9.0}
-BETA = {"dpo": {"beta": 500.0}, "listwise": {"beta": 500.0}, "rwr": {"temperature": 0.2}}
 
 
 @pytest.fixture(params=METHODS)
 def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-class Run:
-    """A run into a folder of its own, with what it told."""
-
-    def __init__(self, method: str, base: Path, snapshot: Path, out: Path, **knobs: Any) -> None:
-        self.module: ModuleType = METHODS[method]
-        extra = {name: knobs.pop(name) for name in list(knobs) if name not in TrainSettings.model_fields}
-        self.config = self.module.Config(base=str(base), snapshot=str(snapshot), out=str(out), **extra)
-        self.settings = TrainSettings.model_validate(
-            {**STRONG, **BETA[method], "steps": 4, "batch": 2, "checkpoint_every": 2, **knobs}
-        )
-        self.points: list[MetricPoint] = []
-        self.grids: list[tuple[int, Sequence[Image.Image]]] = []
-
-    def train(self, **options: Any) -> Outcome:
-        """Train, or go on."""
-        outcome: Outcome = self.module.train(
-            self.config,
-            self.settings,
-            on_point=self.points.append,
-            on_grid=lambda step, images: self.grids.append((step, images)),
-            **options,
-        )
-        return outcome
-
-    def stopping_at(self, step: int) -> Callable[[], bool]:
-        """Return what tells the run to stop after a step."""
-        return lambda: len(self.points) + 1 == step
 
 
 def test_a_tiny_run_learns_what_is_preferred(method: str, bases: Path, ranked: Path, tmp_path: Path) -> None:
@@ -143,15 +107,6 @@ def test_a_run_killed_while_it_wrote_goes_on_from_the_checkpoint_before(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_damaged_checkpoint_is_passed_over(bases: Path, ranked: Path, tmp_path: Path) -> None:
-    run = Run("dpo", bases / "v", ranked, tmp_path)
-    run.train()
-    (tmp_path / "checkpoints" / "step-000004" / "optimizer.safetensors").write_bytes(b"half of i")
-    run.points.clear()
-    run.train()
-    assert [point.step for point in run.points] == [3, 4]
-
-
 def test_checkpoints_are_neither_pickled_nor_piling_up(bases: Path, ranked: Path, tmp_path: Path) -> None:
     Run("dpo", bases / "v", ranked, tmp_path, steps=8).train()
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
@@ -196,26 +151,6 @@ def test_a_run_stops_where_the_preferred_images_get_unlikelier(bases: Path, rank
     assert "less likely than to the base (stop_above 25.0%)" in outcome.stopped
     kept = load_file(tmp_path / "out" / "checkpoints" / f"step-{outcome.steps:06d}" / outcome.adapter.name)
     assert all(torch.equal(tensor, kept[name]) for name, tensor in load_file(outcome.adapter).items())
-
-
-class Spoilt:
-    """Makes the base of a run fail at some call of its network, as a driver or a batch of bad numbers would."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail: Callable[[int, Any, Any], Any]) -> None:
-        self.calls = 0
-        real = opening.load_base
-
-        def load(*arguments: Any) -> LoadedPipeline:
-            loaded = real(*arguments)
-
-            def hook(module: Any, given: Any, made: Any) -> Any:
-                self.calls += 1
-                return fail(self.calls, given, made)
-
-            loaded.pipe.unet.register_forward_hook(hook)
-            return loaded
-
-        monkeypatch.setattr(opening, "load_base", load)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_weights(
