@@ -219,7 +219,8 @@ class PreferenceTrainer(RewardTrainer):
                 "Lower learning_rate."
             )
         right = torch.where(chosen == rejected, 0.5, (chosen > rejected).float())[preferred > 0.5]
-        self._metrics[mode]["accuracy"].extend(right.tolist())  # a tie has no right answer
+        if right.numel():  # a tie has no right answer, and a mean over nothing is none
+            self._metrics[mode]["accuracy"].extend(right.tolist())
         return (loss, outputs) if return_outputs else loss
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
@@ -366,8 +367,9 @@ def train(config: Config, *, on_point: OnPoint | None = None, should_stop: Calla
 
 def _best_figures(history: Sequence[dict[str, float]], step: int | None) -> dict[str, float]:
     """Return the held-out figures of the weights that are kept, which need not be the last ones."""
-    found = next((log for log in history if log.get("step") == step and "eval_loss" in log), None)
-    return {} if found is None else {"held_out_loss": found["eval_loss"], "held_out_accuracy": found["eval_accuracy"]}
+    found = next((log for log in history if log.get("step") == step and "eval_loss" in log), {})
+    names = {"eval_loss": "held_out_loss", "eval_accuracy": "held_out_accuracy"}  # of ties only, there is no accuracy
+    return {name: found[key] for key, name in names.items() if key in found}
 
 
 def _same_run(config: Config, out: Path) -> None:

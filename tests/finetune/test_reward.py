@@ -232,6 +232,24 @@ def test_without_held_out_rows_it_trains_to_the_end_and_says_nothing_of_them(tmp
     assert not any(name.startswith("held_out") for name in outcome.values)
 
 
+def test_held_out_ties_have_a_loss_and_no_accuracy(tmp_path: Path, storage: Storage) -> None:
+    ties = [row(storage, number, "validation", p=0.5) for number in range(8, 10)]
+    folder = write(tmp_path / "tied", [*(row(storage, number) for number in range(3)), *ties], storage)
+    outcome = reward.train(config(folder, tmp_path / "out", steps=4))
+    assert {name for name in outcome.values if name.startswith("held_out")} == {"held_out_loss"}
+
+
+def test_a_step_that_met_ties_only_has_no_accuracy(tmp_path: Path, storage: Storage) -> None:
+    ties = [row(storage, number, p=0.5) for number in range(12)]
+    folder = write(tmp_path / "mostly", [*ties, row(storage, 12, images=2)], storage)
+    points: list[MetricPoint] = []
+    outcome = reward.train(
+        config(folder, tmp_path / "out", steps=6, batch=1, checkpoint_every=1), on_point=points.append
+    )
+    assert outcome.steps == 6
+    assert any("loss" in point.values and "accuracy" not in point.values for point in points)
+
+
 def test_settings_of_a_run_overrule_the_defaults(tmp_path: Path) -> None:
     from finetune.types import TrainSettings
 
