@@ -202,6 +202,7 @@ class Engine:
         """Sample the first tasks, as many as fit into memory, and remember how many those are."""
         width, height = planned.call.get("width"), planned.call.get("height")
         size = group.size or (width, height)
+        roomy = False  # whether room was made already, so that one image alone had all there is
         while True:
             batch = tasks[: loaded.batch.get((group.kind, size), self._batch)]
             try:
@@ -209,14 +210,16 @@ class Engine:
             except (RuntimeError, MemoryError) as error:
                 if not memory.is_out_of_memory(error):
                     raise
-                if len(batch) == 1:
+                if len(batch) == 1 and roomy:
                     raise OutOfMemoryError(
                         f"one image of {_in_words(size)} does not fit into the memory of {self.name}. "
                         "Choose a smaller size or a smaller model."
                     ) from error
             # Outside of `except`, for its traceback holds on to the tensors that are to be freed.
-            loaded.batch[group.kind, size] = len(batch) // 2
-            log.warning("out of memory with %d images at a time; going on with %d", len(batch), len(batch) // 2)
+            if len(batch) > 1:
+                loaded.batch[group.kind, size] = len(batch) // 2
+                log.warning("out of memory with %d images at a time; going on with %d", len(batch), len(batch) // 2)
+            roomy = True
             for folder in [folder for folder, other in self._loaded.items() if other is not loaded]:
                 del self._loaded[folder]
             memory.make_room(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ Pixels = NDArray[np.uint8]
 
 Finish = Callable[[Pixels, bytes, str], RenderedImage]
 """Makes the answer for one image from its pixels, its file and its storage key."""
+
+log = logging.getLogger(__name__)
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BATCHES_WAITING = 2  # more would only pile up pixels in memory while the disk or the broker is slow
@@ -90,6 +93,7 @@ class Writer:
 
     def _settle(self, batch: Batch, written: Future[bool]) -> None:
         if not written.result():
+            wait([other for _, other in self._waiting])  # nothing beside it, and one batch after the other
             self._on_images(tuple(self._store(pixels, finish) for pixels, finish in batch))
 
     def _write(self, batch: Batch) -> bool:
@@ -120,4 +124,11 @@ class Writer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Batches that were denoised are stored and handed on even when a later one failed: they are paid for.
-        wait([written for _, written in self._waiting])
+        while self._waiting:
+            batch, written = self._waiting.popleft()
+            if written.exception() is not None:
+                continue
+            try:
+                self._settle(batch, written)
+            except MemoryError:
+                log.warning("no memory to store %d images; the next attempt makes them again", len(batch))

@@ -288,6 +288,17 @@ def test_an_image_that_does_not_fit_alone_fails_with_a_reason(ask: Ask, render: 
     assert small.batches == [3, 1]
 
 
+def test_one_image_alone_fails_only_after_room_was_made_for_it(ask: Ask, render: Render) -> None:
+    engine = Engine(models_kept=2)
+    other = engine.load(reference("second"))
+    request = ask({"apple": [1]}, width=24, height=16)
+    small = _with_small_memory(engine, request.model, 0)
+    with pytest.raises(OutOfMemoryError):
+        render(request, engine)
+    assert small.batches == [1, 1]
+    assert engine.load(reference("second")) is not other
+
+
 def test_other_models_are_dropped_when_memory_runs_out(ask: Ask, render: Render) -> None:
     engine = Engine(models_kept=2)
     other = reference("second")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.engine import Engine
-from generation.errors import StorageFailedError, StorageFullError
+from generation.errors import StorageFailedError, StorageFullError, WorkerStoppingError
 from generation.storage import Storage, StorageError
 from generation.types import RenderedImage
 from generation.writing import Writer
@@ -186,8 +186,11 @@ def test_what_an_answer_raises_reaches_the_renderer(storage: Storage) -> None:
 class CrowdedStorage(Storage):
     """Finds no memory as long as it is asked from a thread beside the denoising."""
 
+    refused = 0
+
     def put(self, content: bytes, suffix: str) -> str:
         if threading.current_thread() is not threading.main_thread():
+            self.refused += 1
             raise MemoryError
         return super().put(content, suffix)
 
@@ -196,5 +199,29 @@ def test_files_that_find_no_memory_beside_the_denoising_are_written_without_it(
     ask: Ask, storage: Storage, shared_engine: Engine
 ) -> None:
     stored: list[RenderedImage] = []
-    shared_engine.render(ask({"apple": range(5)}, steps=1), CrowdedStorage(storage.url), on_images=stored.extend)
+    crowded = CrowdedStorage(storage.url)
+    shared_engine.render(ask({"apple": range(5)}, steps=1), crowded, on_images=stored.extend)
     assert [storage.read(image.key)[:4] for image in stored] == [b"\x89PNG"] * 5
+    assert crowded.refused
+
+
+def test_such_files_are_written_too_where_the_work_ends_early(
+    ask: Ask, storage: Storage, shared_engine: Engine
+) -> None:
+    crowded = CrowdedStorage(storage.url)
+    stored: list[RenderedImage] = []
+    stop = threading.Event()
+
+    def stop_in_the_second_batch(step: int, steps: int) -> None:
+        if crowded.refused:
+            stop.set()
+
+    with pytest.raises(WorkerStoppingError):
+        shared_engine.render(
+            ask({"apple": range(12)}, steps=50),
+            crowded,
+            on_images=stored.extend,
+            on_step=stop_in_the_second_batch,
+            stop=stop,
+        )
+    assert len(stored) == 8  # one batch
