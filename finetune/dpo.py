@@ -25,7 +25,7 @@ from finetune import adapters, checkpoints, defaults, devices, draws, losses, op
 from finetune.caching import Cache, common_size
 from finetune.checkpoints import Checkpoint
 from finetune.devices import Room
-from finetune.errors import NotANumberError, SnapshotEmptyError
+from finetune.errors import FinetuneError, NotANumberError, SnapshotEmptyError, WorseThanBaseError
 from finetune.held_out import ROWS, HeldOut
 from finetune.outcome import OnGrid, OnPoint, Outcome
 from finetune.prediction import Predictor, errors, predictor_of
@@ -138,7 +138,7 @@ def train(
     steps, batch, every = settings.steps or 1, settings.batch or 1, settings.checkpoint_every or 1
     began = time.monotonic() - values.get("seconds", 0.0)
 
-    while step < steps and not stopped:
+    while step < steps:
         started = time.monotonic()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step)
@@ -155,10 +155,9 @@ def train(
         devices.add_up([*devices.gradients(parameters), sums])
         norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
         figures = _figures(sums, len(chosen))
-        if not math.isfinite(figures["loss"]) or not bool(norm.isfinite()):
-            here = _last_good(folder, predictor, step, settings)
-            stopped = f"the loss of step {step + 1} is no number; the weights are those of step {here.step}"
-            step, values = here.step, dict(here.values)
+        if not all(map(math.isfinite, (*figures.values(), float(norm)))):
+            stopped = f"the loss of step {step + 1} is no number"
+            here = _last_good(folder, predictor, step, NotANumberError, stopped, settings)
             break
         optimizer.step()
         step += 1
@@ -172,7 +171,12 @@ def train(
         interrupted = step < steps and devices.any_says(should_stop(), device)
         full = step % every == 0 or step == steps
         if full:
-            values |= held_out.measure()
+            measured = held_out.measure()
+            if not all(map(math.isfinite, measured.values())):
+                stopped = f"a held-out figure of step {step} is no number"
+                here = _last_good(folder, predictor, step, NotANumberError, stopped, settings)
+                break
+            values |= measured
         if full or interrupted:
             values["seconds"] = time.monotonic() - began
             above = values.get("held_out_winner_error", 0.0)
@@ -181,18 +185,20 @@ def train(
                     f"the preferred held-out images became {above:.1%} less likely than to the base (stop_above "
                     f"{settings.stop_above:.1%}) at step {step}"
                 )
-                if (earlier := checkpoints.go_back(folder, predictor.network, predictor.part, before=step)) is not None:
-                    stopped += f"; the weights are those of step {earlier.step}"
-                    step, values = earlier.step, dict(earlier.values)
-            elif state.is_main_process:
+                here = _last_good(folder, predictor, step, WorseThanBaseError, stopped, settings)
+                break
+            if state.is_main_process:
                 checkpoints.save(folder, loaded.pipe, predictor.part, optimizer, Checkpoint(step, values), identity)
-        if state.is_main_process and not stopped:
+        if state.is_main_process:
             on_point(MetricPoint(step=step, values={name: one for name, one in values.items() if name != "seconds"}))
             if full:
                 on_grid(step, samples.paint(loaded, samples_of, sample_settings or RenderSettings()))
         if interrupted:
             break
 
+    if stopped:
+        step, values = here.step, dict(here.values)
+        stopped += f"; the weights are those of step {step}"
     if state.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         adapters.save(loaded.pipe, predictor.part, out)
@@ -284,13 +290,14 @@ def _figures(sums: Tensor, pairs: int) -> dict[str, float]:
     }
 
 
-def _last_good(folder: Path, predictor: Predictor, step: int, settings: TrainSettings) -> Checkpoint:
-    """Put the last checkpoint back after a loss that is no number. Raises NotANumberError where there is none."""
-    found = checkpoints.go_back(folder, predictor.network, predictor.part, before=step + 1)
+def _last_good(
+    folder: Path, predictor: Predictor, step: int, kind: type[FinetuneError], why: str, settings: TrainSettings
+) -> Checkpoint:
+    """Put the last checkpoint before `step`, whose weights are no good, back. Raises `kind` where there is none."""
+    found = checkpoints.go_back(folder, predictor.network, predictor.part, before=step)
     if found is None:
-        raise NotANumberError(
-            f"the loss of step {step + 1} is no number, and there is no checkpoint before it. "
-            f"Lower learning_rate (it is {settings.learning_rate:g})."
+        raise kind(
+            f"{why}, and there is no checkpoint before it. Lower learning_rate (it is {settings.learning_rate:g})."
         )
     return found
 

@@ -47,9 +47,15 @@ class WrongConfigError(FinetuneError):
 
 
 class NotANumberError(FinetuneError):
-    """The loss is no number any more; the last good checkpoint is kept."""
+    """The loss, or what is measured of held-out rows, is no number, and there is no good checkpoint to keep."""
 
     code = "loss_not_a_number"
+
+
+class WorseThanBaseError(FinetuneError):
+    """At the first checkpoint already, preferred held-out images are too much less likely than to the base."""
+
+    code = "worse_than_base"
 
 
 class OutOfMemoryError(FinetuneError):

@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 
 from finetune import checkpoints, listwise, losses, opening
 from finetune.errors import (
-    NotANumberError,
     OutOfMemoryError,
     SnapshotBrokenError,
     SnapshotEmptyError,
@@ -135,42 +134,6 @@ def test_a_folder_with_another_run_is_not_gone_on_from(bases: Path, ranked: Path
     more = Run("dpo", bases / "v", ranked, tmp_path, steps=6)
     assert more.train().steps == 6
     assert [point.step for point in more.points] == [5, 6]
-
-
-def test_a_run_stops_where_the_preferred_images_get_unlikelier(bases: Path, ranked: Path, tmp_path: Path) -> None:
-    """With much too large steps both images get worse, the known failure of DPO. It is the base that has to be good."""
-    good = Run("rwr", bases / "v", ranked, tmp_path / "good", steps=16, batch=6, learning_rate=3e-2, temperature=100.0)
-    assert good.train().values["held_out_winner_error"] < -0.2
-    wild: dict[str, Any] = {"learning_rate": 5e-2, "beta": 5_000.0, "stop_above": 0.25}
-    taught = [str(tmp_path / "good")]
-    run = Run("dpo", bases / "v", ranked, tmp_path / "out", steps=40, batch=6, adapters=taught, **wild)
-    outcome = run.train()
-    assert 0 < outcome.steps < 40
-    assert outcome.values["held_out_winner_error"] <= 0.25
-    assert outcome.stopped.endswith(f"; the weights are those of step {outcome.steps}")
-    assert "less likely than to the base (stop_above 25.0%)" in outcome.stopped
-    kept = load_file(tmp_path / "out" / "checkpoints" / f"step-{outcome.steps:06d}" / outcome.adapter.name)
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in load_file(outcome.adapter).items())
-
-
-def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_weights(
-    method: str, bases: Path, ranked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Run(method, bases / "v", ranked, tmp_path, steps=6)
-    Spoilt(monkeypatch, lambda calls, given, made: (made[0] * float("nan"),) if len(run.points) == 4 else made)
-    outcome = run.train()
-    assert outcome.stopped == "the loss of step 5 is no number; the weights are those of step 4"
-    assert outcome.steps == 4
-    kept = load_file(tmp_path / "checkpoints" / "step-000004" / outcome.adapter.name)
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in load_file(outcome.adapter).items())
-
-
-def test_a_loss_that_is_no_number_from_the_start_says_which_knob_to_lower(
-    method: str, bases: Path, ranked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Spoilt(monkeypatch, lambda calls, given, made: (made[0] * float("nan"),))
-    with pytest.raises(NotANumberError, match=r"step 1 is no number, .* Lower learning_rate \(it is 0\.01\)\.$"):
-        Run(method, bases / "v", ranked, tmp_path).train()
 
 
 def test_a_full_memory_costs_speed_and_not_the_result(
