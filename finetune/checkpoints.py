@@ -9,6 +9,7 @@ What is random in a run is a function of its seed and step (see `finetune.draws`
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -28,7 +29,7 @@ from generation.storage import ADAPTER_FILE
 
 log = logging.getLogger(__name__)
 
-KEPT = 2  # the newest, and the one that is gone back to where the newest is no good
+KEPT = 2  # the newest, and the one that is gone back to where the newest is no good; measured ones count apart
 _MAY_CHANGE = {"steps", "checkpoint_every", "gradient_checkpointing", "stop_above"}
 
 
@@ -39,6 +40,8 @@ class Checkpoint:
     step: int
     values: dict[str, float]
     """The figures at that step."""
+    measured: bool = True
+    """Whether the run itself was to be measured there, and not only saved because it was told to stop."""
 
 
 def save(
@@ -49,7 +52,7 @@ def save(
     checkpoint: Checkpoint,
     identity: Mapping[str, Any],
 ) -> None:
-    """Write a checkpoint and forget all but the newest two.
+    """Write a checkpoint and forget all but the newest two, and the newest two that were measured.
 
     identity: what a run must have in common with this one to go on from here.
     """
@@ -66,14 +69,17 @@ def save(
         for name, tensor in state.items()
     }
     save_file(moments, unfinished / "optimizer.safetensors")
-    said = {"step": checkpoint.step, "values": checkpoint.values, "identity": dict(identity)}
+    said = dataclasses.asdict(checkpoint) | {"identity": dict(identity)}
     (unfinished / "state.json").write_text(json.dumps(said, indent=1))
     for file in unfinished.iterdir():
         with file.open("rb") as opened:
             os.fsync(opened.fileno())  # a rename that survives a power cut must not name empty files
     unfinished.rename(place)
-    for old in _places(folder)[KEPT:]:
-        shutil.rmtree(old)
+    places = _places(folder)
+    measured = [place for place in places if _is_measured(place)]
+    for old in places[KEPT:]:
+        if old not in measured[:KEPT]:
+            shutil.rmtree(old)
 
 
 def restore(
@@ -91,16 +97,20 @@ def restore(
             number, _, name = key.partition(".")
             state.setdefault(int(number), {})[name] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return Checkpoint(said["step"], said["values"])
+        return _checkpoint(said)
     return None
 
 
 def go_back(folder: Path, network: Any, part: str, *, before: int) -> Checkpoint | None:
-    """Put the adapter of the newest whole checkpoint before a step back; return that, or None where there is none."""
+    """Put the adapter of the newest whole checkpoint before a step back; return that, or None where there is none.
+
+    One that was only saved because the run was told to stop does not count: the result must not hang on that.
+    """
     for place, said, _ in _whole(folder):
-        if said["step"] < before:
+        found = _checkpoint(said)
+        if found.measured and found.step < before:
             adapters.load(network, part, place / ADAPTER_FILE)
-            return Checkpoint(said["step"], said["values"])
+            return found
     return None
 
 
@@ -119,6 +129,17 @@ def _whole(folder: Path) -> Iterator[tuple[Path, dict[str, Any], dict[str, torch
             shutil.rmtree(place, ignore_errors=True)  # another process of this run may be at it too
             continue
         yield place, said, moments
+
+
+def _is_measured(place: Path) -> bool:
+    try:
+        return _checkpoint(json.loads((place / "state.json").read_text())).measured
+    except (OSError, ValueError, KeyError):
+        return False  # a damaged one is not worth keeping
+
+
+def _checkpoint(said: Mapping[str, Any]) -> Checkpoint:
+    return Checkpoint(said["step"], said["values"], said.get("measured", True))  # earlier runs did not write the last
 
 
 def _places(folder: Path) -> Sequence[Path]:

@@ -192,7 +192,8 @@ def train(
                 here = _last_good(folder, predictor, step, WorseThanBaseError, stopped, settings)
                 break
             if state.is_main_process:
-                checkpoints.save(folder, loaded.pipe, predictor.part, optimizer, Checkpoint(step, values), identity)
+                here = Checkpoint(step, values, measured=full)
+                checkpoints.save(folder, loaded.pipe, predictor.part, optimizer, here, identity)
         if state.is_main_process:
             on_point(MetricPoint(step=step, values={name: one for name, one in values.items() if name != "seconds"}))
             if full:

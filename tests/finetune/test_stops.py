@@ -111,3 +111,32 @@ def test_a_run_that_gets_too_much_worse_before_its_first_checkpoint_delivers_not
         "there is no checkpoint before it. Lower learning_rate (it is 0.01)."
     )
     assert not list(tmp_path.rglob(ADAPTER_FILE))
+
+
+def test_a_run_that_gets_too_much_worse_ends_the_same_however_often_it_was_told_to_stop(
+    method: str, bases: Path, ranked: Path, tmp_path: Path, measuring: Measuring
+) -> None:
+    knobs: dict[str, Any] = {"steps": 12, "checkpoint_every": 4, "stop_above": 5.0}
+    run = Run(method, bases / "v", ranked, tmp_path / "whole", **knobs)
+    measuring(run, 8, 6.0)
+    whole = run.train()
+    assert whole.steps == 4
+    run = Run(method, bases / "v", ranked, tmp_path / "parts", **knobs)
+    measuring(run, 8, 6.0)
+    for step in (5, 6, 7):
+        assert run.train(should_stop=run.stopping_at(step)).interrupted
+    parts = run.train()
+    assert (parts.steps, parts.stopped) == (whole.steps, whole.stopped)
+    one, other = load_file(whole.adapter), load_file(parts.adapter)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_loss_that_is_no_number_ends_a_run_the_same_however_often_it_was_told_to_stop(
+    bases: Path, ranked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run("dpo", bases / "v", ranked, tmp_path, steps=12, checkpoint_every=2)
+    Spoilt(monkeypatch, lambda calls, given, made: (made[0] * float("nan"),) if len(run.points) == 5 else made)
+    for step in (3, 5):
+        assert run.train(should_stop=run.stopping_at(step)).interrupted
+    outcome = run.train()
+    assert outcome.stopped == "the loss of step 6 is no number; the weights are those of step 4"
