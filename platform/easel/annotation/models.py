@@ -177,7 +177,7 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
         if not include_simulated:
             rows = rows.filter(annotator__kind=User.Kind.HUMAN)
         return rows.select_related(
-            "annotator", "assignment", "item__prompt", "item__template_version__template"
+            "annotator", "assignment", "item__prompt", "item__request", "item__template_version__template"
         ).order_by("id")
 
     def since(self, project: Project, annotator: User, start: datetime) -> AnnotationQuerySet:

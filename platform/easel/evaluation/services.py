@@ -147,7 +147,7 @@ def _simulate(simulation: Simulation, at: datetime) -> int:
     try:
         return simulated.advance(simulation, at)
     except Refusal as refusal:
-        simulated.end(simulation, at, refusal.detail)
+        simulated.end(simulation, at, f"The simulated annotators could not go on: {refusal.detail}")
         return 0
 
 

@@ -68,7 +68,7 @@ def import_images(
 
 @click.command()
 @project_option
-@click.option("--model", "model_name", help="The model's id or name; the newest one if left out.")
+@click.option("--model", "model_name", help="The model's id or name; left out: the promoted one, else the newest.")
 @click.option("--images-per-prompt", type=click.IntRange(1, 64), default=4, show_default=True)
 @click.option("--steps", type=click.IntRange(1, 150), help="Denoising steps; the model's default if left out.")
 @click.option("--guidance-scale", type=click.FloatRange(0, 30), help="The model's default if left out.")
@@ -85,7 +85,7 @@ def generate(
 ) -> None:
     """Generate images for all prompts of a project but those that are held out for evaluations."""
     project = project_of(project_pk)
-    model = ModelVersion.objects.named(model_name) if model_name else ModelVersion.objects.renderable().first()
+    model = ModelVersion.objects.named(model_name) if model_name else ModelVersion.objects.usual_of(project.generator)
     if model is None:
         raise NotFound(f"model {model_name}" if model_name else "registered model")
     made = request_images(

@@ -41,9 +41,9 @@ def model_rows(user: User) -> list[ModelRow]:
     own = visible_candidates(user).filter(model=OuterRef("pk"))
     counted = own.order_by().values("model").annotate(n=Count("*")).values("n")
     found = list(
-        ModelVersion.objects.annotate(
-            images=Coalesce(Subquery(counted), 0), samples=ArraySubquery(own.order_by("-id").values("pk")[:4])
-        ).order_by("-created_at", "-id")
+        ModelVersion.objects.select_related("base")
+        .annotate(images=Coalesce(Subquery(counted), 0), samples=ArraySubquery(own.order_by("-id").values("pk")[:4]))
+        .order_by("-created_at", "-id")
     )
     below: dict[UUID | None, list[ModelVersion]] = {}
     for model in found:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from easel.common.documents import fault_of
 from easel.common.errors import InvalidInput, TooLarge
 from easel.prompts.models import MAX_TEXT
 
@@ -117,6 +118,8 @@ def _fault(row: Row) -> str | None:
             return f"column '{column}' has {len(value):,} characters; at most {MAX_TEXT:,} are taken. Shorten it."
         if "\x00" in value:
             return f"column '{column}' holds a zero byte. Remove it."
+    if fault := fault_of(row.metadata):
+        return f"what else it holds {fault}."
     return None if row.text else "column 'prompt' is empty. Fill it or delete the row."
 
 

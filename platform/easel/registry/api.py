@@ -15,9 +15,9 @@ from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
 from easel.registry.access import model_for, require_site_admin
 from easel.registry.models import ModelVersion
-from easel.registry.services import HASHED_ON_A_PAGE, NewModel, add_model
+from easel.registry.services import HASHED_ON_A_PAGE, ON_A_HUB, NewModel, add_model
 
-NEW_KINDS = [(kind.value, kind.label) for kind in ModelVersion.Kind if kind != ModelVersion.Kind.IMPORTED]
+NEW_KINDS = [(kind.value, kind.label) for kind in (*ON_A_HUB, ModelVersion.Kind.API)]
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):

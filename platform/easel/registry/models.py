@@ -36,6 +36,10 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         silent = [ModelVersion.Kind.IMPORTED, ModelVersion.Kind.REWARD]
         return self.exclude(kind__in=silent).select_related("base").order_by("-created_at")
 
+    def usual_of(self, generator: ModelVersion | None) -> ModelVersion | None:
+        """What makes images where nobody names a model: the project's generator, else the newest pipeline."""
+        return generator or self.filter(kind=ModelVersion.Kind.PIPELINE).order_by("-created_at").first()
+
     def derived(self) -> ModelVersionQuerySet:
         """Those that images can be asked of and that lie on another or were made from it, newest first."""
         return self.renderable().filter(base__isnull=False)

@@ -21,6 +21,7 @@ __all__ = ["BrokenModel", "NewModel", "TrainedModel", "add_model", "register_fol
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 API_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+ON_A_HUB = (ModelVersion.Kind.PIPELINE, ModelVersion.Kind.ADAPTER, ModelVersion.Kind.CONTROLNET)
 HASHED_ON_A_PAGE = 2 * 2**30
 """Bytes. The hash of more takes longer than somebody waits for a page: see `add_model`."""
 
@@ -201,6 +202,9 @@ def _look_up(name: str, kind: str, hash_up_to: int | None) -> _Found:
     if not HUB_NAME.fullmatch(name) or ".." in name:
         message = f"{name!r} is no model on a hub. Write hub:OWNER/NAME."
         raise InvalidInput(message, fields={"location": [message]})
+    if kind and kind not in ON_A_HUB:
+        message = f"A hub holds no model of kind {kind!r}; name one of {', '.join(one.value for one in ON_A_HUB)}."
+        raise InvalidInput(message, fields={"kind": [message]})
     path = inspection.hub_folder(name)
     if path is not None:
         return _look_into(inspection.inspect(path, inside=path.parents[1]), hash_up_to)

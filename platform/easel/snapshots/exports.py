@@ -15,7 +15,7 @@ from django.conf import settings
 
 from easel.annotation.models import Annotation
 from easel.common.storage import storage
-from easel.images.models import Candidate
+from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 
 PAGE = 500  # annotations held in memory at once
@@ -51,6 +51,8 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
                 "created_at": row.created_at.isoformat(),
                 "active_ms": row.active_ms,
                 "surplus": row.assignment.state == row.assignment.State.SURPLUS,
+                "held_out": row.item.prompt.held_out,
+                "evaluation": row.item.request.kind == GenerationRequest.Kind.EVALUATION,
                 "template": version.template.key,
                 "template_version": version.number,
                 "prompt": row.item.prompt.text,
@@ -124,15 +126,16 @@ def pairs(ranking: list[list[str]]) -> Iterator[tuple[str, str]]:
 def write_trl(project: Project, file: Path | IO[bytes], *, include_simulated: bool = False) -> int:
     """Write TRL's preference format (`prompt`, `chosen`, `rejected`) as Parquet with the images inside; count rows.
 
-    Surplus annotations are left out, and so are those that call every image bad: a pair of two bad images teaches
-    nothing that the annotator meant. Raises StorageError where an image's file is missing.
+    Left out are surplus annotations, those that call every image bad (a pair of two bad images teaches nothing that
+    the annotator meant), and those of held-out prompts and of evaluations, which are for measuring. Raises
+    StorageError where an image's file is missing.
     """
     written = 0
     files = storage()
     with pq.ParquetWriter(file, TRL_SCHEMA, compression="zstd") as writer:
         group: list[dict[str, Any]] = []
         for row in judgements(project, include_simulated=include_simulated):
-            if row["surplus"] or row["all_bad"]:
+            if row["surplus"] or row["all_bad"] or row["held_out"] or row["evaluation"]:
                 continue
             images = {
                 one["id"]: {"bytes": files.read(one["file"]), "path": Path(one["file"]).name}

@@ -79,7 +79,9 @@ class FinetuneSerializer(serializers.ModelSerializer[FinetuneRun]):
     config = serializers.DictField(source="settings", help_text="The settings as they were asked for.")
     filled = serializers.DictField(help_text="With every default filled in, where it is known.")
     progress = serializers.SerializerMethodField()
-    metrics = serializers.SerializerMethodField(help_text="The newest figures, by name.")
+    metrics = serializers.DictField(
+        source="values", child=serializers.FloatField(), help_text="The last figures by name, once it is done."
+    )
     error = serializers.SerializerMethodField(help_text="Why it failed, or null.")
     stopped = serializers.CharField(help_text="Why it stopped before its last step; empty where it did not.")
 
@@ -95,26 +97,34 @@ class FinetuneSerializer(serializers.ModelSerializer[FinetuneRun]):
         """Return how far it has come."""
         return FinetuneProgressSerializer(progress_of(run, timezone.now())).data
 
-    @extend_schema_field(serializers.DictField(child=serializers.FloatField()))
-    def get_metrics(self, run: FinetuneRun) -> dict[str, float]:
-        """Return the newest figures."""
-        return run.values or FinetunePoint.objects.newest(run)
-
     def get_error(self, run: FinetuneRun) -> str | None:
         """Return why it failed."""
         return run.job.error if run.state == "failed" else None
 
 
+class FinetuneDetailSerializer(FinetuneSerializer):
+    """A fine-tune with the figures that it has measured by now."""
+
+    metrics = serializers.SerializerMethodField(help_text="The newest figures, by name.")  # type: ignore[assignment]
+
+    @extend_schema_field(serializers.DictField(child=serializers.FloatField()))
+    def get_metrics(self, run: FinetuneRun) -> dict[str, float]:
+        """Return the newest figures."""
+        return run.values or FinetunePoint.objects.newest(run)
+
+
 class ProjectFinetunes(APIView):
     """A project's fine-tunes."""
 
-    @documented_list("finetunes_list", FinetuneSerializer)
+    @documented_list("finetunes_list", FinetuneDetailSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List the runs, newest first."""
         project = project_for(request.user, pk, Act.INSPECT)
         return page_of(self, request, FinetuneRun.objects.of_project(project), FinetuneSerializer)
 
-    @documented("finetunes_create", request=NewFinetuneSerializer, answers={202: FinetuneSerializer}, errors=(400,))
+    @documented(
+        "finetunes_create", request=NewFinetuneSerializer, answers={202: FinetuneDetailSerializer}, errors=(400,)
+    )
     def post(self, request: Request, pk: UUID) -> Response:
         """Start a run; a training worker does it in the background."""
         assert isinstance(request.user, User)
@@ -135,16 +145,16 @@ class ProjectFinetunes(APIView):
             method=given["method"],
             settings=services.read_settings(given.get("config", {})),
         )
-        return Response(FinetuneSerializer(finetune_for(request.user, made.pk, Act.INSPECT)).data, status=202)
+        return Response(FinetuneDetailSerializer(finetune_for(request.user, made.pk, Act.INSPECT)).data, status=202)
 
 
 class FinetuneDetail(APIView):
     """One fine-tune."""
 
-    @documented("finetunes_retrieve", answers={200: FinetuneSerializer})
+    @documented("finetunes_retrieve", answers={200: FinetuneDetailSerializer})
     def get(self, request: Request, pk: UUID) -> Response:
         """Return a run with its progress and newest figures."""
-        return Response(FinetuneSerializer(finetune_for(request.user, pk, Act.INSPECT)).data)
+        return Response(FinetuneDetailSerializer(finetune_for(request.user, pk, Act.INSPECT)).data)
 
 
 _Point = inline_serializer(
@@ -168,13 +178,13 @@ class FinetunePoints(APIView):
 
 def _acted(request: Request, pk: UUID, act: Any) -> Response:
     act(finetune_for(request.user, pk, Act.TRAIN), timezone.now())
-    return Response(FinetuneSerializer(finetune_for(request.user, pk, Act.INSPECT)).data, status=202)
+    return Response(FinetuneDetailSerializer(finetune_for(request.user, pk, Act.INSPECT)).data, status=202)
 
 
 class FinetunePause(APIView):
     """A rest."""
 
-    @documented("finetune_pause_create", answers={202: FinetuneSerializer}, errors=(409,))
+    @documented("finetune_pause_create", answers={202: FinetuneDetailSerializer}, errors=(409,))
     def post(self, request: Request, pk: UUID) -> Response:
         """Pause until it is resumed; a worker stops at its next step, with a checkpoint."""
         return _acted(request, pk, services.pause)
@@ -183,7 +193,7 @@ class FinetunePause(APIView):
 class FinetuneResume(APIView):
     """The end of a rest."""
 
-    @documented("finetune_resume_create", answers={202: FinetuneSerializer}, errors=(409,))
+    @documented("finetune_resume_create", answers={202: FinetuneDetailSerializer}, errors=(409,))
     def post(self, request: Request, pk: UUID) -> Response:
         """Let a paused run go on from its last checkpoint."""
         return _acted(request, pk, services.resume)
@@ -192,7 +202,7 @@ class FinetuneResume(APIView):
 class FinetuneCancel(APIView):
     """The end of a run."""
 
-    @documented("finetune_cancel_create", answers={202: FinetuneSerializer}, errors=(409,))
+    @documented("finetune_cancel_create", answers={202: FinetuneDetailSerializer}, errors=(409,))
     def post(self, request: Request, pk: UUID) -> Response:
         """Cancel: what was measured stays, no model version is made."""
         return _acted(request, pk, services.cancel)
@@ -201,7 +211,7 @@ class FinetuneCancel(APIView):
 class FinetuneRetries(APIView):
     """New attempts for a run that failed."""
 
-    @documented("finetune_retries_create", answers={202: FinetuneSerializer}, errors=(409,))
+    @documented("finetune_retries_create", answers={202: FinetuneDetailSerializer}, errors=(409,))
     def post(self, request: Request, pk: UUID) -> Response:
         """Give a failed run three new attempts, from its last checkpoint on."""
         return _acted(request, pk, services.retry)

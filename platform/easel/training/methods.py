@@ -51,7 +51,7 @@ KNOBS = (
     Knob("prompt_dropout", "Prompt dropout", "Share learned without the prompt, 0 to 1.", _PICTURES),
     Knob("clip", "Gradient clip", "Largest norm of the gradient.", _ALL),
     Knob("guard", "Guard of winners", "0 to 1; keeps losers from dragging winners along. Empty: none.",
-         frozenset({M.LISTWISE, M.DPO})),
+         frozenset({M.DPO})),
     Knob("stop_above", "Stop above", "Ends when held-out winners are this much less likely: 0.02 is 2%.", _PICTURES),
     Knob("checkpoint_every", "Checkpoint every", "Steps; each checkpoint makes a row of samples.", _ALL),
     Knob("gradient_checkpointing", "Save memory", "Computes activations twice: slower, for large models.", _PICTURES),

@@ -23,7 +23,7 @@ from easel.registry import inspection
 from easel.registry.models import ModelVersion
 from easel.registry.services import TrainedModel, register_trained
 from easel.snapshots.models import DatasetSnapshot
-from easel.training.methods import REWARD_DEFAULTS
+from easel.training.methods import KNOBS, REWARD_DEFAULTS
 from easel.training.models import MAX_GRIDS, MAX_POINTS, FinetuneGrid, FinetunePoint, FinetuneRun
 from finetune import defaults
 from finetune.errors import WrongBaseError
@@ -52,10 +52,7 @@ def read_settings(given: Mapping[str, Any]) -> TrainSettings:
 
 def default_base(project: Project) -> ModelVersion | None:
     """Return the model that a project's next run would teach: its generator, else the newest pipeline."""
-    return (
-        project.generator
-        or ModelVersion.objects.bases().filter(kind=ModelVersion.Kind.PIPELINE).order_by("-created_at").first()
-    )
+    return ModelVersion.objects.usual_of(project.generator)
 
 
 def base_or_refuse(project: Project) -> ModelVersion:
@@ -92,11 +89,13 @@ def start_finetune(
 ) -> FinetuneRun:
     """Record a run and its job; the workers hear of it once it is committed.
 
-    Raises InvalidInput where the snapshot holds nothing to learn from, or the base cannot be taught.
+    Raises InvalidInput where the snapshot holds nothing to learn from, the base cannot be taught, or the method has no
+    such setting.
     """
     assert snapshot.project_id == project.pk
     asked = settings or TrainSettings()
     _refuse_what_cannot_be(snapshot, base, method)
+    _refuse_foreign_knobs(method, asked)
     filled = settings_with_defaults(method, base, asked)
     turn = jobs.next_turn(TRAIN, Job.Lane.TRAIN, at)
     job = jobs.plan(TRAIN, Job.Lane.TRAIN, (filled or asked).steps or 1, at, turn)  # the worker knows it better
@@ -119,6 +118,14 @@ def start_finetune(
     )
     jobs.ring(Job.Lane.TRAIN)
     return run
+
+
+def _refuse_foreign_knobs(method: str, asked: TrainSettings) -> None:
+    known = {knob.name for knob in KNOBS if method in knob.methods}
+    said = asked.model_dump(exclude_unset=True, exclude_none=True)
+    if foreign := sorted(said.keys() - known):
+        message = f"{method} has no {' and no '.join(foreign)}. Leave {'it' if len(foreign) == 1 else 'them'} out."
+        raise InvalidInput(message, fields={name: [message] for name in foreign})
 
 
 def _refuse_what_cannot_be(snapshot: DatasetSnapshot, base: ModelVersion, method: str) -> None:
@@ -205,7 +212,7 @@ def finish(result: TrainResult, at: datetime) -> FinetuneRun:
     scores = run.method == FinetuneRun.Method.REWARD
     run.made = register_trained(
         TrainedModel(
-            name=f"{run.project.name[:60]} run {run.number} ({run.method})",
+            name=f"{run.base.name[:70]}, {run.method}",
             kind=ModelVersion.Kind.REWARD if scores else ModelVersion.Kind.ADAPTER,
             base=run.base,
             location=location,
@@ -224,11 +231,13 @@ def finish(result: TrainResult, at: datetime) -> FinetuneRun:
 
 
 def _lineage(run: FinetuneRun, result: TrainResult) -> str:
-    """Say in words where a model version comes from, for those who find it without its run."""
+    """Say in words where a model version comes from.
+
+    Everybody on this Easel sees the registry, so neither the project nor its snapshot is named: members find the run.
+    """
     made = [
-        f"Fine-tuned from {run.base.name} by {FinetuneRun.Method(run.method).label.lower()}: run {run.number} of "
-        f"{run.project.name} ({run.pk}), {result.steps} steps, seed {result.settings.seed}.",
-        f"Snapshot {run.snapshot.name}, hash {run.snapshot.sha256}.",
+        f"Fine-tuned from {run.base.name} by {FinetuneRun.Method(run.method).label.lower()}: {result.steps} steps, "
+        f"seed {result.settings.seed}, snapshot with the hash {run.snapshot.sha256}.",
     ]
     if result.stopped:
         made.append(f"It stopped early: {result.stopped}")

@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from easel.accounts.roles import Role
 from easel.annotation import services as annotation
 from easel.annotation.models import Annotation, Item
 from easel.common import jobs
@@ -17,12 +20,13 @@ from easel.evaluation.models import Evaluation, Promotion, Score
 from easel.evaluation.scoring import claim_scores
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
+from easel.projects.services import add_member
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
 
 from generation.types import Failure
 from tests import cast as stage
-from tests.cast import Cast
+from tests.cast import API, Cast, browser_of, client_of
 from tests.easel.evaluation.judging import WORKER, icons, measure_all
 
 
@@ -80,6 +84,7 @@ def test_people_judge_the_held_out_prompts_and_the_verdict_is_read_off_their_ans
     services.advance(timezone.now())
     assert read(evaluation).state == "judging" and read(evaluation).items_total == 12
     judge_all(cast, evaluation)
+    services.advance(timezone.now())
     assert read(evaluation).state == "done" and read(evaluation).finished_at is None, "its images are being measured"
     result = result_of(evaluation)
     assert result.measuring and result.tally.won == 12 and result.tally.outcome == "better"
@@ -244,3 +249,43 @@ def test_what_cannot_be_compared_is_refused_in_one_line(cast: Cast, tuned: Model
             start(cast, tuned, **options)
         assert refusal.value.detail.startswith(line)
     assert not Evaluation.objects.exists() and not GenerationRequest.objects.exists()
+
+
+def test_an_evaluation_whose_judge_was_sent_away_ends_with_the_reason_and_stops_no_other(
+    cast: Cast, tuned: ModelVersion
+) -> None:
+    hold_out(cast, "a hen", "a fox")
+    stuck, other = (start(cast, tuned, judges="simulated:3d", noise=noise) for noise in (0.0, 0.1))
+    stage.work_off()
+    services.advance(timezone.now())
+    stuck.simulation.annotators.get().memberships.all().delete()
+    measure_all()
+    services.advance(timezone.now())
+    services.advance(timezone.now())
+    assert (read(other).state, read(other).finished_at is not None) == ("done", True)
+    assert read(stuck).state == "failed" and "could not go on: There is no assignment here" in read(stuck).problem
+
+    add_member(cast.project, stuck.simulation.annotators.get(), Role.ANNOTATOR, timezone.now())
+    services.retry(read(stuck), timezone.now())
+    services.advance(timezone.now())
+    assert read(stuck).state == "done"
+
+
+def test_a_list_of_evaluations_takes_as_many_queries_for_five_as_for_one(cast: Cast, tuned: ModelVersion) -> None:
+    hold_out(cast, "a hen")
+    engineer, browser = client_of(cast.dave), browser_of(cast.dave)
+
+    def queries() -> list[int]:
+        counts = []
+        for client, path in ((engineer, API), (browser, "")):
+            with CaptureQueriesContext(connection) as seen:
+                assert client.get(f"{path}/projects/{cast.project.pk}/evaluations/").status_code == 200
+            counts.append(len(seen))
+        return counts
+
+    start(cast, tuned)
+    queries()  # what is cached on the first visit
+    one = queries()
+    for _ in range(4):
+        start(cast, tuned)
+    assert queries() == one

@@ -45,3 +45,10 @@ def test_more_prompts_than_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(parsing, "MAX_ROWS", 2)
     with pytest.raises(Refusal, match="more than 2 prompts"):
         parse_file("p.txt", b"a\nb\nc", 100)
+
+
+@pytest.mark.parametrize("text", ["prompt,category\na cat,x\0y\na dog,z", "prompt,cat\0egory\na cat,x"])
+def test_a_zero_byte_beside_the_prompt_costs_its_row_alone(text: str) -> None:
+    found = parse_file("prompts.csv", text.encode(), 2**20)
+    assert "a cat" not in {row.text for row in found.rows}
+    assert "zero" in found.rejected[0].reason

@@ -12,6 +12,7 @@ from easel.common import jobs
 from easel.common.errors import InvalidInput
 from easel.images.models import GenerationRequest
 from easel.images.services import record_images, request_images
+from easel.registry.imported import imported_models
 from easel.registry.models import ModelVersion, NotRenderable
 from easel.registry.services import BrokenModel, NewModel, add_model, register_folder
 
@@ -243,3 +244,16 @@ def test_a_controlnet_without_a_control_picture_is_refused_not_left_out(cast: Ca
     with pytest.raises(InvalidInput, match="edges is a ControlNet: every prompt needs a control picture"):
         request_images(cast.project, edges, prompts, cast.alice, timezone.now(), images_per_prompt=1)
     assert not GenerationRequest.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["reward", "api"])
+def test_a_hub_has_only_what_images_can_be_made_with(db: None, kind: str) -> None:
+    with pytest.raises(InvalidInput, match=f"A hub holds no model of kind '{kind}'"):
+        add_model(NewModel("hub:own/x", kind=kind), None, timezone.now())
+
+
+def test_imported_models_find_a_free_name_each(cast: Cast) -> None:
+    names = ["Painter", "Painter (imported)", "x" * 95 + " one", "x" * 95 + " two", "x" * 120]
+    found = imported_models(names, cast.alice, timezone.now())
+    assert len({one.pk for one in found.values()}) == len({one.name for one in found.values()}) == len(names)
+    assert found == imported_models(names, cast.alice, timezone.now())

@@ -16,8 +16,9 @@ from django.utils import timezone
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.forms.services import publish
-from easel.images.models import Candidate
+from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
+from easel.prompts.models import Prompt
 from easel.snapshots import exports
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +83,8 @@ def test_a_line_holds_all_that_is_known_of_an_annotation(
         "created_at": stored.created_at.isoformat(),
         "active_ms": 1_500,
         "surplus": False,
+        "held_out": False,
+        "evaluation": False,
         "template": stage.TEMPLATE,
         "template_version": 1,
         "prompt": stored.item.prompt.text,
@@ -179,6 +182,19 @@ def test_surplus_annotations_give_no_pairs_and_are_marked(cast: Cast, alice: API
     stage.annotate(cast.project, cast.erin)
     stage.submit(late, stage.answers_for(late))
     assert [row["surplus"] for row in rows(export(alice, cast))] == [False, True]
+    assert len(table(export(alice, cast, format="trl"))) == 6
+
+
+def test_what_is_kept_for_measuring_gives_no_pairs_and_is_marked(cast: Cast, alice: APIClient) -> None:
+    for _ in stage.make_items(cast, 3):
+        stage.annotate(cast.project, cast.bob)
+    held_out, evaluated, _ = Item.objects.order_by("id")
+    Prompt.objects.filter(pk=held_out.prompt_id).update(held_out=True)
+    other = stage.generate(cast, [evaluated.prompt])
+    GenerationRequest.objects.filter(pk=other.pk).update(kind=GenerationRequest.Kind.EVALUATION)
+    Item.objects.filter(pk=evaluated.pk).update(request=other)
+    marks = {row["item"]: (row["held_out"], row["evaluation"]) for row in rows(export(alice, cast))}
+    assert marks[str(held_out.pk)] == (True, False) and marks[str(evaluated.pk)] == (False, True)
     assert len(table(export(alice, cast, format="trl"))) == 6
 
 

@@ -29,7 +29,7 @@ def test_a_run_is_started_shown_ordered_about_and_handed_in(cast: Cast) -> None:
     assert run("finetune-run", made.pk, "resume", "--json").exit_code == 0
     services.finish(result(claim()), timezone.now())
     shown = run("finetune-run", made.pk, "--wait").stdout
-    assert shown.startswith("Run 1, done, 40 of 40 steps: Icons run 1 (dpo) (")
+    assert shown.startswith("Run 1, done, 40 of 40 steps: Painter, dpo (")
 
 
 def test_what_cannot_be_is_refused_in_one_line(cast: Cast) -> None:

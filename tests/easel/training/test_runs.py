@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from easel.common import jobs
 from easel.common.errors import InvalidInput
@@ -15,13 +17,13 @@ from easel.registry.models import ModelVersion
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import take_snapshot
 from easel.training import services
-from easel.training.methods import REWARD_DEFAULTS
+from easel.training.methods import KNOBS, REWARD_DEFAULTS
 from easel.training.models import FinetuneGrid, FinetunePoint, FinetuneRun
 from easel.training.progress import estimate
 from rest_framework.test import APIClient
 
 from finetune import defaults
-from finetune.types import SampleGrid, TrainRequest, TrainSettings
+from finetune.types import Method, SampleGrid, TrainRequest, TrainSettings
 from generation.fetched import hash_of
 from generation.types import Progress
 from tests import cast as stage
@@ -96,12 +98,14 @@ def test_a_finished_run_becomes_a_model_version_with_its_lineage_that_images_can
 ) -> None:
     run = start(cast, snapshot)
     services.finish(result(claim()), timezone.now())
-    made = ModelVersion.objects.get(name="Icons run 1 (listwise)")
+    made = ModelVersion.objects.get(name="Painter, listwise")
     assert (made.kind, made.base, made.family) == ("adapter", cast.model, cast.model.family)
     assert made.licence == "Apache-2.0"
     assert made.sha256 == hash_of(made.location)
-    for said in (snapshot.sha256, str(run.pk), "0123abc", "seed 0", "200 steps", "torch 2.13.0", "Painter"):
+    for said in (snapshot.sha256, "0123abc", "seed 0", "200 steps", "torch 2.13.0", "Painter"):
         assert said in made.note, said
+    for private in (cast.project.name, snapshot.name, str(run.pk)):
+        assert private not in made.note + made.name, "everybody sees the registry"
     (adapter,) = made.reference().adapters
     assert adapter.location == made.location
     stage.generate(cast, stage.make_prompts(cast.project, "a fox"), compared=[made])
@@ -119,7 +123,7 @@ def test_a_finished_run_becomes_a_model_version_with_its_lineage_that_images_can
 def test_a_run_on_a_fine_tuned_model_gets_what_that_learned_too(cast: Cast, snapshot: DatasetSnapshot) -> None:
     start(cast, snapshot)
     services.finish(result(claim()), timezone.now())
-    first = ModelVersion.objects.get(name__startswith="Icons run 1")
+    first = ModelVersion.objects.get(name__startswith="Painter, ")
     services.start_finetune(cast.project, cast.dave, timezone.now(), snapshot=snapshot, base=first, method="dpo")
     request = claim()
     assert [one.location for one in request.base.adapters] == [first.location]
@@ -142,7 +146,7 @@ def test_a_reward_model_is_registered_as_one_and_renders_nothing(cast: Cast, sna
     assert request.samples == ()
     made = services.finish(result(request), timezone.now()).made
     assert made is not None
-    assert (made.kind, made.name) == ("reward", "Icons run 1 (reward)")
+    assert (made.kind, made.name) == ("reward", "Painter, reward")
     assert made not in ModelVersion.objects.renderable()
 
 
@@ -210,6 +214,37 @@ def test_a_setting_that_is_unknown_or_out_of_range_is_named(
     assert words in str(answer["detail"])
     assert not FinetuneRun.objects.exists()
     assert not Job.objects.filter(kind="train").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "knob"), [("dpo", "temperature"), ("listwise", "guard"), ("rwr", "beta"), ("reward", "lora_rank")]
+)
+def test_a_setting_that_the_method_does_not_have_is_refused(
+    cast: Cast, snapshot: DatasetSnapshot, method: str, knob: str
+) -> None:
+    status, answer = ask(client_of(cast.dave), cast, snapshot, method=method, config={knob: 1})
+    assert (status, answer["detail"]) == (400, f"{method} has no {knob}. Leave it out.")
+
+
+@pytest.mark.parametrize("method", ["dpo", "listwise", "rwr"])
+def test_the_form_offers_what_the_method_has(method: Method) -> None:
+    offered = {knob.name for knob in KNOBS if method in knob.methods}
+    assert offered == set(defaults.fill(method, 10**6, TrainSettings()).model_fields_set)
+
+
+def test_a_list_of_runs_takes_as_many_queries_for_five_as_for_one(cast: Cast, snapshot: DatasetSnapshot) -> None:
+    client = client_of(cast.dave)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get(f"{API}/projects/{cast.project.pk}/finetunes/").status_code == 200
+        return len(seen)
+
+    start(cast, snapshot)
+    one = queries()
+    for _ in range(4):
+        start(cast, snapshot)
+    assert queries() == one
 
 
 def test_a_snapshot_that_is_not_frozen_or_of_another_project_is_refused(cast: Cast, snapshot: DatasetSnapshot) -> None:
