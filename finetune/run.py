@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from finetune.errors import FinetuneError
 from finetune.lines import Ended, Said, Step
 from finetune.round import RESULT_FILE
-from finetune.types import MetricPoint, SampleGrid, StoredFile, TrainRequest, TrainResult
+from finetune.types import Method, MetricPoint, SampleGrid, StoredFile, TrainRequest, TrainResult
 from generation.claims import UNEXPECTED, in_one_line
 from generation.env import quieten_libraries
 from generation.errors import RenderError, StorageFailedError, StorageFullError, WorkerStoppingError
@@ -77,19 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     _end_with_parent()
-    _on_all_gpus(given)
+    request = TrainRequest.model_validate_json(options.request.read_bytes())
+    _take_gpus(request.method, given)
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     quieten_libraries(hub_download=os.environ.get("EASEL_HUB_DOWNLOAD", "") in {"1", "true", "True"})
     # What libraries print goes to the log, not among the lines.
-    voice = Voice(os.fdopen(os.dup(1), "w"), silent=os.environ.get("RANK", "0") != "0")
+    voice = Voice(os.fdopen(os.dup(1), "w"), silent=not _is_first())
     os.dup2(2, 1)
-    request = TrainRequest.model_validate_json(options.request.read_bytes())
     with _alone_in(options.folder):
         try:
-            voice.say(Said(result=_result(request, options.folder, voice, stop.is_set)))
+            result = _result(request, options.folder, voice, stop.is_set)
+            if result is not None:
+                voice.say(Said(result=result))
         except Exception as error:  # whatever it is, the worker is to tell people in one line
             ended = _ending(error)
             if ended.code == UNEXPECTED:
@@ -99,8 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _result(request: TrainRequest, folder: Path, voice: Voice, should_stop: Callable[[], bool]) -> TrainResult:
-    """Return the result of the run: that of an earlier attempt, which may have got lost on its way, or a new one."""
+def _result(request: TrainRequest, folder: Path, voice: Voice, should_stop: Callable[[], bool]) -> TrainResult | None:
+    """Return the result of the run: that of an earlier attempt, which may have got lost on its way, or a new one.
+
+    Of several processes the first alone writes it and puts it into storage; the others have none.
+    """
     kept = folder / RESULT_FILE
     if kept.is_file():
         return TrainResult.model_validate_json(kept.read_bytes()).model_copy(update={"lease": request.lease})
@@ -108,6 +113,8 @@ def _result(request: TrainRequest, folder: Path, voice: Voice, should_stop: Call
     outcome = _train(request, folder, storage, voice, should_stop)
     if outcome.interrupted:
         raise WorkerStoppingError("the run was told to stop; it goes on from its last checkpoint")
+    if not _is_first():
+        return None
     failpoint("trained")
     result = TrainResult(
         lease=request.lease,
@@ -255,7 +262,7 @@ def _ending(error: Exception) -> Ended:
 def _alone_in(folder: Path) -> Iterator[None]:
     """Wait until no other process works on this run: one that lost its worker may be about to end."""
     folder.mkdir(parents=True, exist_ok=True)
-    if os.environ.get("RANK", "0") != "0":
+    if not _is_first():
         yield  # the first of several processes holds the lock for all
         return
     with (folder / "lock").open("w") as lock:
@@ -272,8 +279,19 @@ def _end_with_parent() -> None:
             os._exit(1)
 
 
-def _on_all_gpus(arguments: Sequence[str]) -> None:
-    """Become `accelerate launch` of this very run, where this machine has several GPUs and nobody did so yet."""
+def _is_first() -> bool:
+    """Whether this is the only process of the run, or the first of several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _take_gpus(method: Method, arguments: Sequence[str]) -> None:
+    """Become `accelerate launch` of this very run, where this machine has several GPUs and nobody did so yet.
+
+    A reward model is small and gets one: its trainer would take `batch` for that of each GPU, and learn another thing.
+    """
+    if method == "reward":
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        return
     if "LOCAL_RANK" in os.environ:
         return
     import torch
