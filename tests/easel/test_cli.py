@@ -198,6 +198,7 @@ def test_the_doctor_says_what_is_well_and_what_is_not(cast: Cast, model_folders:
     assert "ok   database" in ill.stdout
 
 
+@pytest.mark.processes
 def test_a_refusal_is_one_line_and_exit_status_one_and_a_lost_message_costs_nothing(
     committed_cast: Cast, environment_of_tests: dict[str, str], tmp_path: Path
 ) -> None:

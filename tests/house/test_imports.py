@@ -49,6 +49,7 @@ def test_the_maths_of_preferences_loads_no_django_and_weighing_an_item_not_even_
     assert "numpy" not in _loaded("import easel.preferences.aggregate")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("module", ["generation.worker", "generation.engine", "finetune"])
 def test_workers_never_load_the_platform(module: str) -> None:
     loaded = _loaded(f"import {module}", BROKER_URL="redis://localhost")

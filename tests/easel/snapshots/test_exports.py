@@ -312,6 +312,7 @@ print(rows, peak() - sink.peaks[len(sink.peaks) // 8])
 """
 
 
+@pytest.mark.processes
 def test_memory_does_not_grow_with_the_number_of_annotations(
     committed_cast: Cast, environment_of_tests: dict[str, str]
 ) -> None:

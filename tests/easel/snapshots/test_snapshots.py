@@ -423,6 +423,7 @@ def test_a_sweep_rings_for_a_snapshot_whose_bell_was_lost(cast: Cast, monkeypatc
     assert ("easel.snapshots.freeze", "web") in rung
 
 
+@pytest.mark.processes
 def test_memory_does_not_grow_with_the_number_of_annotations(
     committed_cast: Cast, environment_of_tests: dict[str, str]
 ) -> None:
