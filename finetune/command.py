@@ -66,6 +66,8 @@ def main(config: type[Any], train: Callable[..., Any], arguments: Sequence[str] 
     """
     from accelerate import PartialState
 
+    from finetune import devices
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -96,6 +98,11 @@ def main(config: type[Any], train: Callable[..., Any], arguments: Sequence[str] 
         )
     except FinetuneError as error:
         sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+    except (RuntimeError, MemoryError) as error:
+        if (full := devices.full_memory(error)) is None:
+            raise
+        sys.stderr.write(f"{full}\n")
         raise SystemExit(2) from None
     if PartialState().is_main_process:
         ended = outcome.stopped or ("told to stop; the same command goes on from here" if outcome.interrupted else "")

@@ -83,6 +83,19 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=training_dtype(device) == torch.bfloat16)
 
 
+def full_memory(error: BaseException) -> OutOfMemoryError | None:
+    """Return how to tell of a full memory where `Room` cannot help: at loading, encoding, or the optimizer's step.
+
+    None for any other error.
+    """
+    if not memory.is_out_of_memory(error):
+        return None
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return OutOfMemoryError(
+        f"the memory is full ({said[:200]}). Choose a smaller base, lower lora_rank, or end what else uses it."
+    )
+
+
 class Room:
     """How many images go through the network at once: as many as fit, which it finds out by trying."""
 

@@ -255,6 +255,11 @@ def _ending(error: Exception) -> Ended:
         return Ended(code=StorageFullError.code, reason=in_one_line(reason), retryable=True)
     if isinstance(error, FinetuneError | RenderError):
         return Ended(code=error.code, reason=in_one_line(str(error)), retryable=error.retryable)
+    if isinstance(error, (RuntimeError, MemoryError)):  # torch's own are of these kinds
+        from finetune import devices
+
+        if (told := devices.full_memory(error)) is not None:
+            return Ended(code=told.code, reason=in_one_line(str(told)), retryable=told.retryable)
     return Ended(code=UNEXPECTED, reason=in_one_line(f"{type(error).__name__}: {error}"), retryable=True)
 
 
