@@ -15,7 +15,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, distributed
 
-from finetune.errors import OutOfMemoryError
+from finetune.errors import OutOfMemoryError, WrongConfigError
 from finetune.types import TrainSettings
 from generation import memory, pipelines
 
@@ -100,6 +100,8 @@ class Room:
     """How many images go through the network at once: as many as fit, which it finds out by trying."""
 
     def __init__(self, images: int, settings: TrainSettings, device: torch.device) -> None:
+        if images < 1:
+            raise WrongConfigError(f"images_at_once: {images} images are none. Choose 1 or more.")
         self.images = images
         self._settings = settings
         self._device = device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import torch
 
 from finetune import adapters, snapshot
 from finetune.devices import training_dtype
-from finetune.errors import SnapshotBrokenError, WrongBaseError, WrongConfigError
+from finetune.errors import SnapshotBrokenError, WrongBaseError
 from finetune.prediction import predictor_of
 from finetune.types import Preference, Split
 from generation import pipelines
@@ -42,11 +43,11 @@ def load_base(folder: Path, taught: Sequence[str], device: torch.device) -> Load
 
 
 def _adapter(said: str) -> tuple[Path, float]:
-    path, _, scale = said.partition("@")
-    try:
-        return Path(path), float(scale or 1)
-    except ValueError as error:
-        raise WrongConfigError(f"adapter {said!r}: {scale!r} is no number. Write FOLDER or FOLDER@0.8.") from error
+    path, _, scale = said.rpartition("@")
+    if path:
+        with suppress(ValueError):  # a folder's own name may have an @
+            return Path(path), float(scale)
+    return Path(said), 1.0
 
 
 def adapter_hash(said: str) -> str:

@@ -31,7 +31,7 @@ from finetune.lines import Ended, Said, Step
 from finetune.round import RESULT_FILE
 from finetune.types import Method, MetricPoint, SampleGrid, StoredFile, TrainRequest, TrainResult
 from generation.claims import UNEXPECTED, in_one_line
-from generation.env import quieten_libraries
+from generation.env import HubEnvironment, quieten_libraries, read_environment
 from generation.errors import RenderError, StorageFailedError, StorageFullError, WorkerStoppingError
 from generation.failpoints import failpoint
 from generation.storage import ADAPTER_FILE, Storage, StorageError, weights_hash
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    quieten_libraries(hub_download=os.environ.get("EASEL_HUB_DOWNLOAD", "") in {"1", "true", "True"})
+    quieten_libraries(hub_download=read_environment(HubEnvironment).hub_download)
     # What libraries print goes to the log, not among the lines.
     voice = Voice(os.fdopen(os.dup(1), "w"), silent=not _is_first())
     os.dup2(2, 1)

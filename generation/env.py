@@ -22,13 +22,19 @@ AMQP_SCHEMES = {"amqp", "amqps"}
 _SECRET = {"BROKER_URL", "RESULT_URL", "STORAGE_URL"}
 
 
-E = TypeVar("E", bound="WorkerEnvironment")
+E = TypeVar("E", bound="HubEnvironment")
 
 
-class WorkerEnvironment(BaseSettings):
-    """What the operator sets for a worker: the field in upper case after EASEL_, unless it names a variable itself."""
+class HubEnvironment(BaseSettings):
+    """What the process of one run needs to know as well: it has no broker."""
 
     model_config = SettingsConfigDict(env_prefix="EASEL_", frozen=True, populate_by_name=True)
+
+    hub_download: bool = Field(default=False, description="Whether a missing hub: model may be downloaded.")
+
+
+class WorkerEnvironment(HubEnvironment):
+    """What the operator sets for a worker: the field in upper case after EASEL_, unless it names a variable itself."""
 
     broker_url: str = Field(validation_alias="BROKER_URL", description="redis://, redis+socket:// or amqp:// URL.")
     result_url: str = Field(
@@ -43,7 +49,6 @@ class WorkerEnvironment(BaseSettings):
     weights_folder: str = Field(
         default="", description="Where adapters out of the storage are kept; empty: weights in EASEL_HOME, else /tmp."
     )
-    hub_download: bool = Field(default=False, description="Whether a missing hub: model may be downloaded.")
     models_kept: int = Field(default=2, ge=1, le=32, description="Pipelines kept loaded.")
     render_batch: int | None = Field(default=None, ge=1, le=256, description="Images per call; empty: 8, on CUDA 16.")
     heartbeat_seconds: float = Field(default=5.0, gt=0, le=60, description="Between two signs of life of a job.")
