@@ -118,12 +118,13 @@ class Storage:
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
         try:
-            with self.open(key) as stored, os.fdopen(handle, "wb") as file:
+            with os.fdopen(handle, "wb") as file, self.open(key) as stored:
                 while block := stored.read(2**20):
                     digest.update(block)
                     file.write(block)
             if digest.hexdigest() != PurePosixPath(key).stem:
                 raise StorageError(f"{key} of {self.url} has other bytes than its name says; restore it from a backup")
+            Path(temporary).chmod(0o644)
             Path(temporary).rename(path)
         except OSError as error:
             raise StorageError(f"cannot copy {key} to {path}: {error.strerror or error}") from error

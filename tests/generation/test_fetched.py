@@ -9,7 +9,7 @@ import pytest
 from generation.engine import Engine
 from generation.errors import ModelNotFoundError, WeightsChangedError
 from generation.fetched import WEIGHTS_VARIABLE, fetch_weights, hash_of
-from generation.storage import ADAPTER_FILE, Storage, weights_hash
+from generation.storage import ADAPTER_FILE, Storage, StorageError, weights_hash
 from generation.types import AdapterReference
 from generation.verify import verify
 from tests.generation.conftest import Ask, Render, adapter, id_of, reference
@@ -82,3 +82,20 @@ def test_an_adapter_that_was_registered_with_other_weights_is_refused(
     other = trained.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(WeightsChangedError, match="Run 1"):
         render(ask({"apple": [1]}, model=reference("tiny").model_copy(update={"adapters": (other,)})), Engine())
+
+
+def test_what_is_fetched_can_be_read_by_others(trained: AdapterReference, storage: Storage) -> None:
+    path = fetch_weights(trained.location, storage) / ADAPTER_FILE
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("key", [f"00/{'0' * 64}.safetensors", "no key"])
+def test_what_cannot_be_fetched_leaves_nothing_open_and_nothing_behind(
+    key: str, storage: Storage, tmp_path: Path
+) -> None:
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            storage.fetch(key, tmp_path / "fetched" / "file")
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
+    assert list((tmp_path / "fetched").iterdir()) == []
