@@ -34,7 +34,8 @@ _KEPT_FROM_IT = {"BROKER_URL", "RESULT_URL", "DATABASE_URL", "EASEL_SECRET_KEY"}
 class Child:
     """One attempt at a run, in a process group of its own.
 
-    folder: what earlier attempts left, where it goes on from. patience: seconds from the order to stop to SIGKILL.
+    folder: what earlier attempts left, where it goes on from. patience: seconds from the order to stop, or from
+    its last word, to SIGKILL.
     """
 
     def __init__(
@@ -79,9 +80,14 @@ class Child:
 
     @property
     def exit_status(self) -> int:
-        """How it ended; minus the signal's number where one ended it."""
+        """How it ended; minus the signal's number where one ended it, as SIGKILL does one that is silent and stays."""
         assert self._process is not None
-        return self._process.wait()
+        try:
+            return self._process.wait(timeout=self._patience)
+        except subprocess.TimeoutExpired:
+            log.warning("run %s has said its last and did not end within %g s", self._request.run, self._patience)
+            self._signal(signal.SIGKILL)
+            return self._process.wait()
 
     def said(self) -> Iterator[Said | None]:
         """Yield each line until its end, and None in between, at least every 0.2 s."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -155,6 +156,15 @@ def test_a_run_that_ignores_its_order_is_killed(run: Run, storage: Storage, froz
                 stopped.append(child._process.pid)
                 os.kill(child._process.pid, signal.SIGSTOP)  # as one that hangs in a driver
                 stop.set()
+        assert child.exit_status == -signal.SIGKILL
+
+
+def test_a_run_that_has_said_its_last_and_does_not_end_is_killed(
+    run: Run, storage: Storage, frozen: SnapshotReference
+) -> None:
+    child = Child(runs.request(storage, frozen), run.folder, stop=Event(), patience=0.2)
+    with subprocess.Popen(["sleep", "20"], stdout=subprocess.DEVNULL, start_new_session=True) as hung:
+        child._process = hung
         assert child.exit_status == -signal.SIGKILL
 
 
