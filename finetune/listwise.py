@@ -15,6 +15,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def train(
     size = (config.width or width, config.height or height)
     cache = Cache(loaded, snapshot, size, out / "cache" if config.cache_on_disk else None)
     texts = [*(ranking.prompt for ranking in rankings), *(row.prompt for row in unseen)]
-    with state.main_process_first():  # on disk, the others find it done
+    # On disk, the others find it done; in memory, each process needs its own, and waiting would double the time.
+    with state.main_process_first() if config.cache_on_disk else nullcontext():
         cache.fill(images, texts, mirrored=config.flip)
 
     room = Room(config.images_at_once, settings, device)

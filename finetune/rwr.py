@@ -14,6 +14,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,8 @@ def train(
     size = (config.width or width, config.height or height)
     cache = Cache(loaded, snapshot, size, out / "cache" if config.cache_on_disk else None)
     texts = [*(example.prompt for example in examples), *(row.prompt for row in unseen)]
-    with state.main_process_first():  # on disk, the others find it done
+    # On disk, the others find it done; in memory, each process needs its own, and waiting would double the time.
+    with state.main_process_first() if config.cache_on_disk else nullcontext():
         cache.fill(images, texts, mirrored=config.flip)
 
     room = Room(config.images_at_once, settings, device)

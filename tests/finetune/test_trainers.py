@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import PartialState
 from safetensors.torch import load_file
 
 from finetune import checkpoints, listwise, losses, opening
@@ -226,6 +229,22 @@ def test_a_cache_on_disk_changes_nothing(bases: Path, ranked: Path, tmp_path: Pa
     one, other = (load_file(outcome.adapter) for outcome in runs)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert any((tmp_path / "True" / "cache").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+def test_processes_wait_for_the_first_one_s_cache_only_where_they_find_it(
+    on_disk: bool, method: str, bases: Path, ranked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[bool] = []
+
+    @contextmanager
+    def first(state: PartialState) -> Iterator[None]:
+        waits.append(True)
+        yield
+
+    monkeypatch.setattr(PartialState, "main_process_first", first)
+    Run(method, bases / "v", ranked, tmp_path, steps=1, cache_on_disk=on_disk).train()
+    assert waits == [True] * on_disk
 
 
 @pytest.mark.parametrize("family", ["xl", "sd3", "flux"])
