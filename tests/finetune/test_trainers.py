@@ -159,6 +159,36 @@ def test_a_full_memory_costs_speed_and_not_the_result(
     assert all(torch.allclose(one[name], other[name], atol=2e-3) for name in one)  # sums in another order
 
 
+def test_a_memory_that_fills_up_half_way_through_a_batch_counts_nothing_twice(
+    method: str, bases: Path, ranked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradients are compared: the first step of AdamW is nearly the same for any of that sign."""
+    found: list[torch.Tensor] = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def keep(parameters: list[torch.nn.Parameter], most: float) -> torch.Tensor:
+        found.append(torch.cat([one.grad.flatten().clone() for one in parameters if one.grad is not None]))
+        return clip(parameters, most)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", keep)
+    knobs = {"steps": 1, "batch": 6, "images_at_once": 4}
+    Run(method, bases / "v", ranked, tmp_path / "plain", **knobs).train()
+    parts: list[int] = []
+
+    def fits(calls: int, given: Any, made: Any) -> Any:
+        if torch.is_grad_enabled():
+            parts.append(len(given[0]))
+            if len(parts) == 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        return made
+
+    Spoilt(monkeypatch, fits)
+    Run(method, bases / "v", ranked, tmp_path / "small", **knobs).train()
+    assert max(parts[:2]) > 2 >= max(parts[2:])
+    plain, small = found
+    assert (plain - small).norm() < 1e-3 * plain.norm()
+
+
 @pytest.mark.parametrize(
     ("checkpointing", "knob"), [(False, "Turn gradient_checkpointing on"), (True, "Lower lora_rank")]
 )
