@@ -22,8 +22,8 @@ from finetune.errors import WrongBaseError
 from generation.storage import ADAPTER_FILE
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-BESIDE_ATTENTION = ("ff.net.0.proj", "ff.net.2", "time_emb_proj")
-"""Feed-forward layers and the projections of time: a small model has too little attention to learn much by."""
+BESIDE_ATTENTION = ("ff.net.0.proj", "ff.net.2", "time_emb_proj", "conv1", "conv2")
+"""Feed-forward layers, projections of time, convolutions: a small model has too little attention to learn much by."""
 _NAME = "default"  # diffusers' own
 
 
