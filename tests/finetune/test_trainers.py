@@ -61,7 +61,7 @@ def test_a_run_tells_of_each_step_and_paints_at_each_checkpoint(
     pictures = [image.tobytes() for _, images in run.grids for image in images]
     assert len(set(pictures)) == 4, "other prompts, and other weights, make other pictures"
     assert outcome.values["seconds"] > 0
-    assert outcome.settings.lora_alpha == 8.0
+    assert outcome.settings.lora_alpha == 16.0
     assert load_file(outcome.adapter)
 
 
