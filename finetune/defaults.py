@@ -41,7 +41,7 @@ _SMALL: dict[str, Any] = _LARGE | {
     "warmup_steps": 10,
     "decay": 0.5,
     # At 5 % it stopped at step 50, and no picture had changed: a small model learns the taste while all errors rise.
-    "stop_above": 1.0,
+    "stop_above": 2.0,
     "checkpoint_every": 100,
 }
 _BY_METHOD: dict[tuple[Method, bool], dict[str, Any]] = {
@@ -49,7 +49,7 @@ _BY_METHOD: dict[tuple[Method, bool], dict[str, Any]] = {
     ("dpo", True): _SMALL | {"beta": 50.0, "guard": None, "batch": 16},
     # A ranking of four is as many pictures as two pairs.
     ("listwise", False): _LARGE | {"beta": 2_500.0, "batch": 32},
-    ("listwise", True): _SMALL | {"beta": 30.0, "batch": 8},
+    ("listwise", True): _SMALL | {"beta": 40.0, "batch": 8},
     ("rwr", False): _LARGE | {"temperature": 1.0, "batch": 128},
     ("rwr", True): _SMALL | {"temperature": 1.0, "batch": 32},
 }
