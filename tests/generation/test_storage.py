@@ -11,15 +11,17 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from generation.engine import Engine
 from generation.errors import StorageFailedError, StorageFullError, WorkerStoppingError
 from generation.storage import Storage, StorageError
 from generation.types import RenderedImage
-from generation.writing import Writer
+from generation.writing import Writer, encode_png
 from tests.generation.conftest import Ask
 
 REPOSITORY = Path(__file__).parents[2]
@@ -225,3 +227,20 @@ def test_such_files_are_written_too_where_the_work_ends_early(
             stop=stop,
         )
     assert len(stored) == 8  # one batch
+
+
+def test_pillows_word_for_a_full_memory_is_taken_for_one_and_no_other_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+
+    def fail(words: str) -> None:
+        def save(*_: object, **__: object) -> None:
+            raise OSError(words)
+
+        monkeypatch.setattr(Image.Image, "save", save)
+
+    fail("out of memory when writing image file")
+    with pytest.raises(MemoryError):
+        encode_png(pixels)
+    fail("bad configuration when writing image file")
+    with pytest.raises(OSError, match="bad configuration"):
+        encode_png(pixels)

@@ -85,7 +85,7 @@ def _reliabilities(
     mode = (PRIOR[0] - 1) / (sum(PRIOR) - 2)
     if not met:
         return np.full(len(names), mode)
-    from scipy.optimize import minimize  # most snapshots of one annotator an item never need it
+    from scipy.optimize import minimize  # slow to load; not needed where no two judged the same
 
     first, second = np.array([[people[one], people[other]] for one, other in met]).T
     yes = np.array([agreed[pair] for pair in met])
