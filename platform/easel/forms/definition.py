@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from easel.common.documents import fault_of
 from easel.common.errors import InvalidInput
-from easel.forms.components import Answer, AnswerContext, AnswerError, Component, ImageGrid
+from easel.forms.components import Answer, AnswerContext, AnswerError, BaseComponent, Component
 
-MAX_BYTES = 256 * 1024
+SCHEMA_VERSION = 1
 MAX_ANSWER_BYTES = 64 * 1024
 
 
@@ -21,10 +23,19 @@ class InvalidAnswers(InvalidInput):
     code = "invalid_answers"
 
 
-class InvalidDefinition(InvalidInput):
-    """A template definition that breaks the schema."""
+@dataclass(frozen=True)
+class Attempt:
+    """What an annotator asks for in a live form."""
 
-    code = "invalid_definition"
+    prompt: str = ""
+    negative: str = ""
+    model: UUID | None = None
+    """None: the project's own."""
+    count: int = 4
+    """Images."""
+    seed: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Fields of generation.types.RenderSettings."""
 
 
 class Definition(BaseModel):
@@ -35,70 +46,139 @@ class Definition(BaseModel):
     schema_version: Literal[1] = 1
     components: tuple[Component, ...] = Field(min_length=1, max_length=100)
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Definition:
-        names = [component.name for component in self.components]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two components are named {name!r}; names must differ, answers are kept under them")
-        return self
-
-    @model_validator(mode="after")
-    def _a_ranking_has_images(self) -> Definition:
-        types = [component.type for component in self.components]
-        if "ranking" in types and "image_grid" not in types:
-            raise ValueError("the form has a ranking and no image grid; add one before it")
-        return self
+    def walk(self) -> Iterator[BaseComponent]:
+        """Every component in the order in which people meet them; those inside another come after it."""
+        waiting = list(reversed(self.components))
+        while waiting:
+            component = waiting.pop()
+            yield component
+            waiting += reversed(component.children)
 
     @property
     def images(self) -> int:
         """How many images an item of this form shows."""
-        return next((part.count for part in self.components if isinstance(part, ImageGrid)), 0)
+        return max((part.images for part in self.walk()), default=0)
+
+    @property
+    def live(self) -> bool:
+        """Whether annotators write the prompts and have the images generated."""
+        return self.first("generate") is not None
+
+    @property
+    def orders(self) -> bool:
+        """Whether its answers say which images are better than which."""
+        return any(part.orders for part in self.walk())
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether answers are checked against the prompt's text."""
+        return any(part.needs_text for part in self.walk())
 
     def first(self, kind: str) -> str | None:
         """Return the name of the first component of a type."""
-        return next((component.name for component in self.components if component.type == kind), None)
+        return next((component.name for component in self.walk() if component.type == kind), None)
 
-    def check_answers(self, answers: Mapping[str, Answer], candidates: Iterable[str]) -> dict[str, Answer]:
+    def check_answers(
+        self, answers: Mapping[str, Answer], candidates: Iterable[str], text: str = ""
+    ) -> dict[str, Answer]:
         """Return the answers in their stored form.
 
-        Raises InvalidAnswers that names every component whose answer is wrong, missing or unknown.
+        candidates: ids of the item's images. text: its prompt, which marks on words need.
+        Raises InvalidAnswers that names every component whose answer is wrong, missing, hidden or unknown.
         """
         if fault := fault_of(answers, MAX_ANSWER_BYTES, zeros=True):
             raise InvalidAnswers(f"The body of the answers {fault}.")
-        context = AnswerContext(candidates=frozenset(candidates), answers=answers)
-        known = {component.name: component for component in self.components if component.answers}
-        problems: dict[str, list[str]] = {
-            name: ["is no component of this template"] for name in answers if name not in known
-        }
         checked: dict[str, Answer] = {}
-        for name, component in known.items():
-            if component.is_missing(context):
-                if component.required:
-                    problems[name] = ["is required"]
+        context = AnswerContext(frozenset(candidates), answers, checked, text)
+        known = {component.name for component in self.walk() if component.answers}
+        problems = {name: ["is no component of this template"] for name in answers if name not in known}
+        for component, shown in _in_view(self.components, checked):
+            if not component.answers:
                 continue
-            if answers.get(name) is None:
+            given = answers.get(component.name)
+            if not shown:
+                if given is not None:
+                    problems[component.name] = ["is hidden by a condition; leave it out"]
+                continue
+            if component.is_missing(context) and component.is_required(context):
+                problems[component.name] = ["is required"]
+                continue
+            if given is None or given == "":
                 continue
             try:
-                checked[name] = component.check(answers[name], context)
+                checked[component.name] = component.check(given, context)
             except AnswerError as error:
-                problems[name] = [str(error)]
-        if problems:
-            detail = "; ".join(f"{name[:60]} {messages[0]}" for name, messages in problems.items())
-            raise InvalidAnswers(f"{detail}.", fields=problems)
+                problems[component.name] = [str(error)]
+        _refuse(problems)
         return checked
 
+    def check_attempt(self, values: Mapping[str, Any]) -> Attempt:
+        """Return what filled-in components ask to be generated. Raises InvalidAnswers that names what is wrong."""
+        if fault := fault_of(values, MAX_ANSWER_BYTES):
+            raise InvalidAnswers(f"The body of the attempt {fault}.")
+        asking = {component.name: component for component in self.walk() if component.asks}
+        problems = {name: ["is not filled in for an attempt"] for name in values if name not in asking}
+        if not self.live:
+            raise InvalidAnswers("This form generates no images: it has no generate button.")
+        found: dict[str, Any] = {"count": self.images}
+        for name, component in asking.items():
+            value = values.get(name)
+            if value is None or (isinstance(value, str) and not value.strip()):
+                if component.required or component.type == "prompt":
+                    problems[name] = ["is required"]
+                continue
+            try:
+                found |= component.ask(value)
+            except AnswerError as error:
+                problems[name] = [str(error)]
+        _refuse(problems)
+        return Attempt(**found)
 
-def parse_definition(data: Any) -> Definition:
-    """Read a definition. Raises InvalidDefinition that names the component and what is wrong with it."""
-    if fault := fault_of(data, MAX_BYTES):
-        raise InvalidDefinition(f"The definition {fault}.")
-    try:
-        return Definition.model_validate(data)
-    except ValidationError as error:
-        fields: dict[str, list[str]] = {}
-        for problem in error.errors():
-            where = ".".join(str(part) for part in problem["loc"]) or "definition"
-            fields.setdefault(where, []).append(problem["msg"].removeprefix("Value error, "))
-        detail = "; ".join(f"{where}: {messages[0]}" for where, messages in fields.items())
-        raise InvalidDefinition(f"{detail}.", fields=fields) from error
+    def ranking_of(self, checked: Mapping[str, Answer], candidates: Iterable[str]) -> list[list[str]]:
+        """Return which candidates checked answers put before which, by the first component that says so."""
+        context = AnswerContext(frozenset(candidates), checked, checked)
+        for part in self.walk():
+            if part.orders and part.name in checked:
+                return part.order(checked[part.name], context)
+        return []
+
+    def all_bad_of(self, checked: Mapping[str, Answer]) -> bool:
+        """Tell whether checked answers call no candidate acceptable."""
+        return any(part.says_all_bad(checked[part.name]) for part in self.walk() if part.name in checked)
+
+    def columns(self) -> list[str]:
+        """The columns of a table of answers."""
+        return [column for part in self._exported() for column in part.columns()]
+
+    def cells(self, checked: Mapping[str, Answer]) -> dict[str, object]:
+        """Checked answers in these columns."""
+        return {
+            column: cell
+            for part in self._exported()
+            if part.name in checked
+            for column, cell in part.cells(checked[part.name]).items()
+        }
+
+    def translated(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+        """Answers of an earlier version under the names that their components have now."""
+        now = {old: part.name for part in self.walk() for old in part.formerly}
+        return {now.get(name, name): answer for name, answer in answers.items()}
+
+    def _exported(self) -> Iterator[BaseComponent]:
+        return (part for part in self.walk() if part.answers and not part.exclude)
+
+
+def _in_view(
+    components: Iterable[BaseComponent], checked: Mapping[str, Answer], shown: bool = True
+) -> Iterator[tuple[BaseComponent, bool]]:
+    """Yield every component in order, and whether it is shown given the answers that were checked until then."""
+    for component in components:
+        visible = shown and (component.visible_if is None or component.visible_if.holds(checked))
+        yield component, visible
+        yield from _in_view(component.children, checked, visible)
+
+
+def _refuse(problems: dict[str, list[str]]) -> None:
+    if problems:
+        detail = "; ".join(f"{name[:60]} {messages[0]}" for name, messages in problems.items())
+        raise InvalidAnswers(f"{detail}.", fields=problems)

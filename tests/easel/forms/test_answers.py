@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from easel.forms.definition import MAX_ANSWER_BYTES, Definition, InvalidAnswers, parse_definition
+from easel.forms.definition import MAX_ANSWER_BYTES, Definition, InvalidAnswers
+from easel.forms.reading import parse_definition
 from hypothesis import given
 from hypothesis import strategies as st
 
