@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Model)
 # In SQL, and with no more columns than are used: this stands on the path of every submission, see queue.py.
 _OWN = """
     SELECT assignment.*, item.prompt_id, item.project_id, item.template_version_id, item.overlap AS item_overlap,
-        project.overlap, member.role
+        item.audience AS item_audience, project.overlap, member.role
     FROM annotation_assignment AS assignment
     JOIN annotation_item AS item ON item.id = assignment.item_id
     JOIN projects_project AS project ON project.id = item.project_id
@@ -47,6 +47,7 @@ def assignment_for(user: User | AnonymousUser, pk: UUID, *, lock: bool = False) 
             project_id=found.project_id,
             template_version_id=found.template_version_id,
             overlap=found.item_overlap,
+            audience=found.item_audience,
         )
         found.item.project = _partly(Project, id=found.project_id, overlap=found.overlap)
         return found

@@ -22,6 +22,7 @@ from easel.annotation.models import Annotation, Assignment
 from easel.annotation.progress import day_of
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
+from easel.images.models import GenerationRequest
 from easel.projects.access import project_for
 from easel.projects.models import Project
 
@@ -178,6 +179,13 @@ def render_assignment(assignment: Assignment) -> dict[str, Any]:
     }
 
 
+def _next_after(done: Assignment, user: User, holding: Collection[UUID]) -> dict[str, Any] | None:
+    """Lease what comes after an assignment; after one's own live attempt comes the next prompt that one types."""
+    if done.item.audience == GenerationRequest.Audience.REQUESTER:
+        return None
+    return _next(done.item.project, user, holding)
+
+
 def _next(project: Project, user: User, holding: Collection[UUID]) -> dict[str, Any] | None:
     assignment = services.lease_next(project, user, timezone.now(), holding)
     return None if assignment is None else render_assignment(assignment)
@@ -229,7 +237,7 @@ class AssignmentAnnotation(APIView):
             data.is_valid(raise_exception=True)
             valid = data.validated_data
             annotation, created = services.submit(assignment, valid["answers"], valid["active_ms"], timezone.now())
-            following = _next(assignment.item.project, request.user, valid["holding"])
+            following = _next_after(assignment, request.user, valid["holding"])
         return Response({"annotation": {"id": str(annotation.pk)}, "next": following}, status=201 if created else 200)
 
 
@@ -258,7 +266,7 @@ class AssignmentSkip(APIView):
             data = SkipSerializer(data=request.data)
             data.is_valid(raise_exception=True)
             services.skip(assignment, data.validated_data["reason"])
-            following = _next(assignment.item.project, request.user, data.validated_data["holding"])
+            following = _next_after(assignment, request.user, data.validated_data["holding"])
         return Response({"next": following}, status=201)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
@@ -38,6 +39,13 @@ class ItemQuerySet(models.QuerySet["Item"]):
         """Items that this annotator could still be given."""
         mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(state=Assignment.State.OPEN)
         return self.filter(~Exists(mine), project=project, state=Item.State.READY, audience__in=audiences_of(annotator))
+
+    def counting(self) -> ItemQuerySet:
+        """Those that a project's figures count: not what only simulated annotators rank, for it waits for nobody, and
+        of live attempts only what was ranked, for the others are history.
+        """
+        unranked = Q(audience=GenerationRequest.Audience.REQUESTER, state=Item.State.READY)
+        return self.exclude(unranked | Q(audience=GenerationRequest.Audience.SIMULATED))
 
 
 class Item(models.Model):
@@ -106,6 +114,10 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         """Assignments that count towards an item's overlap: submitted ones (not surplus ones) and live leases."""
         return self.filter(Q(state=Assignment.State.SUBMITTED) | Q(state=Assignment.State.OPEN, expires_at__gt=at))
 
+    def of_attempts(self, requests: Collection[GenerationRequest]) -> AssignmentQuerySet:
+        """Those of live attempts, with what is shown of them."""
+        return self.filter(item__request__in=requests).select_related("item__prompt")
+
     def submitted(self, item: Item) -> AssignmentQuerySet:
         """Those of an item that count; surplus ones do not."""
         return self.filter(item=item, state=Assignment.State.SUBMITTED)
@@ -147,6 +159,7 @@ class Assignment(models.Model):
     template_version_id: UUID
     overlap: int
     item_overlap: int | None
+    item_audience: str
     role: str
     """Of its item, its project and the asking user's membership, where the row came through an access door."""
     shown: list[Candidate]

@@ -11,7 +11,7 @@ from django.db.models.functions import TruncDate
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Item
-from easel.images.models import Candidate, GenerationRequest
+from easel.images.models import Candidate
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
@@ -83,11 +83,8 @@ def next_step(figures: Overview, *, live: bool, failed: bool) -> str:
 
 
 def overview_of(project: Project, at: datetime) -> Overview:
-    """Return what the overview page shows of prompts, images and rankings.
-
-    Items that only simulated annotators rank are left out: they wait for nobody.
-    """
-    items = project.items.exclude(audience=GenerationRequest.Audience.SIMULATED)
+    """Return what the overview page shows of prompts, images and rankings."""
+    items = Item.objects.filter(project=project).counting()
     annotations = Annotation.objects.filter(project=project)
     people: list[dict[str, Any]] = list(
         annotations.values("annotator__username", "annotator__kind")  # type: ignore[arg-type]  # rows of these keys

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from easel.accounts.models import User
+from easel.annotation import live
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.queue import begun, next_item
 from easel.common.documents import fault_of
@@ -76,13 +77,15 @@ def _gather_request(pk: UUID, at: datetime) -> int:
     made = []
     links = []
     known = set(Item.objects.filter(request=request).values_list("prompt_id", "group"))
+    is_live = request.kind == GenerationRequest.Kind.LIVE
+    version = request.attempt.template_version_id if is_live else request.project.template_version_id
     for prompt_id, group, candidates in Candidate.objects.complete_sets(request, without=known):
         item = Item(
             project=request.project,
             prompt_id=prompt_id,
             group=group,
             request=request,
-            template_version_id=request.project.template_version_id,
+            template_version_id=version,
             priority=request.kind == GenerationRequest.Kind.EVALUATION,  # somebody waits for its verdict
             audience=request.audience,
             overlap=request.overlap,
@@ -92,6 +95,8 @@ def _gather_request(pk: UUID, at: datetime) -> int:
         links += [Item.candidates.through(item_id=item.pk, candidate_id=candidate) for candidate in candidates]
     Item.objects.bulk_create(made, batch_size=1_000)
     Item.candidates.through.objects.bulk_create(links, batch_size=2_000)
+    if is_live:
+        live.lease(request, made, at)
     # No image comes after a cancel or to an import: what is complete by now is all that there will be.
     all_are_there = (len(known) + len(made)) * request.images_per_item == request.images_total
     imported = request.kind == GenerationRequest.Kind.IMPORT
@@ -187,7 +192,8 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
     Raises AlreadySubmitted for other answers, InvalidAnswers (400) for wrong ones.
     """
     form = form_of(assignment.item.template_version_id)
-    checked = form.check_answers(answers, (str(pk) for pk in assignment.shown_order))
+    shown = [str(pk) for pk in assignment.shown_order]
+    checked = form.check_answers(answers, shown, assignment.item.prompt.text if form.needs_text else "")
     body_hash = sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
     if assignment.state in {Assignment.State.SUBMITTED, Assignment.State.SURPLUS}:
         stored = assignment.annotation
@@ -202,8 +208,8 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
         item=assignment.item,
         annotator_id=assignment.annotator_id,
         answers=checked,
-        ranking=checked.get(form.first("ranking") or "", []),
-        all_bad=checked.get(form.first("all_bad") or "", False),
+        ranking=form.ranking_of(checked, shown),
+        all_bad=form.all_bad_of(checked),
         active_ms=active_ms,
         body_hash=body_hash,
         created_at=at,

@@ -63,6 +63,8 @@ class Job(models.Model):
         State.CANCELLED: frozenset({State.QUEUED, State.RUNNING, State.PAUSED}),
     }
 
+    UNFINISHED: ClassVar = (State.QUEUED, State.RUNNING, State.PAUSED)
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=20)
     lane = models.CharField(max_length=10, choices=Lane.choices, default=Lane.BATCH)

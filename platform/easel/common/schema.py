@@ -26,6 +26,7 @@ _MEANING = {
     409: "It changed in the meantime.",
     413: "Too large.",
     415: "Another content type is expected.",
+    429: "The day's images are used up; `resets_at` says when the count starts anew.",
     503: "A service is away; try again.",
 }
 
@@ -41,8 +42,10 @@ def documented(
     return extend_schema(operation_id=operation_id, request=request, responses={**answers, **refusals}, **kwargs)
 
 
-def documented_list(operation_id: str, serializer: type[serializers.Serializer[Any]]) -> Callable[[F], F]:
-    """Describe an endpoint that answers one page of rows."""
+def documented_list(
+    operation_id: str, serializer: type[serializers.Serializer[Any]], *more: OpenApiParameter
+) -> Callable[[F], F]:
+    """Describe an endpoint that answers one page of rows; `more` are the parameters beside those of paging."""
     page = inline_serializer(
         f"{serializer.__name__.removesuffix('Serializer')}Page",
         {
@@ -54,5 +57,6 @@ def documented_list(operation_id: str, serializer: type[serializers.Serializer[A
     parameters = [
         OpenApiParameter("cursor", str, description="Where the page begins; taken from `next` or `previous`."),
         OpenApiParameter("page_size", int, description="Rows a page, at most 500; 50 if left out."),
+        *more,
     ]
     return documented(operation_id, answers={200: page}, parameters=parameters)

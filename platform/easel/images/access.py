@@ -20,6 +20,12 @@ def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> Generation
     return row_for(rows, user, pk, act, "generation request")
 
 
+def attempt_for(user: User | AnonymousUser, pk: UUID) -> GenerationRequest:
+    """Return an annotator's own live attempt; somebody else's does not exist, not even for an owner."""
+    rows = GenerationRequest.objects.attempts().filter(attempt__annotator=user.pk)
+    return row_for(rows, user, pk, Act.RANK, "attempt")
+
+
 def original_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
     """Return a candidate with its prompt and model to a member who may see how images were made: no annotator."""
     rows = Candidate.objects.select_related("prompt", "model")

@@ -87,11 +87,16 @@ def _prompts(project: Project, asked: Asked, at: datetime) -> Sequence[Prompt]:
     """The prompts to render; a typed one joins the project, or is the one that it has already."""
     if asked.new_prompt is None:
         return asked.prompts
-    row = Row(1, *asked.new_prompt)
+    return [typed_prompt(project, *asked.new_prompt, at)]
+
+
+def typed_prompt(project: Project, text: str, negative: str, at: datetime) -> Prompt:
+    """Return the prompt of these words: the one that the project has already, or a new one."""
+    row = Row(1, text, negative)
     known = Prompt.objects.of_project(project).filter(digest=row.digest).first()
     if known is not None:
-        return [known]
-    made, _ = add_prompts(project, Parsed([row], []), at)
+        return known
+    (made,), _ = add_prompts(project, Parsed([row], []), at)
     return made
 
 

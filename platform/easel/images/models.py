@@ -10,12 +10,13 @@ from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import models
-from django.db.models import Count, F, Max, Min, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Prefetch, Q, Subquery, Sum
 from django.db.models.functions import Coalesce, Mod
 
 from easel.accounts.models import User
 from easel.common.ids import uuid7
 from easel.common.models import Job
+from easel.forms.models import TemplateVersion
 from easel.projects.models import Project
 from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
@@ -31,12 +32,13 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         return found.select_related("model", "created_by").prefetch_related("compared")
 
     def shown(self) -> GenerationRequestQuerySet:
-        """All but previews: those are shown where they were asked for."""
-        return self.exclude(kind=GenerationRequest.Kind.PREVIEW)
+        """All but previews and live attempts: those are shown where they were asked for."""
+        return self.exclude(kind__in=[GenerationRequest.Kind.PREVIEW, GenerationRequest.Kind.LIVE])
 
     def ungathered(self, project: Project | None) -> GenerationRequestQuerySet:
-        """Requests whose images have not all become items; one image alone is nothing to rank."""
-        waiting = self.filter(gathered_at=None, images_per_prompt__gte=2).order_by("id")
+        """Requests whose images have not all become items; one image alone is an item only where it was made live."""
+        enough = Q(images_per_prompt__gte=2) | Q(kind=GenerationRequest.Kind.LIVE)
+        waiting = self.filter(enough, gathered_at=None).order_by("id")
         return waiting.filter(project=project) if project else waiting
 
     def with_progress(self) -> GenerationRequestQuerySet:
@@ -49,6 +51,20 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
             chunks_dead=Count("chunk", filter=Q(chunk__job__state=Job.State.DEAD)),
             chunks_started=Count("chunk", filter=Q(chunk__job__attempt__gt=0)),
         )
+
+    def attempts(self) -> GenerationRequestQuerySet:
+        """Live attempts with their progress and with what they are told by."""
+        found = self.filter(kind=GenerationRequest.Kind.LIVE).with_progress()
+        images = Prefetch("candidates", Candidate.objects.order_by("position"), to_attr="made")
+        return found.select_related("model", "project", "attempt__prompt").prefetch_related(images)
+
+    def attempts_of(self, project: Project, annotator: User) -> GenerationRequestQuerySet:
+        """What somebody asked for in a project's form, newest first."""
+        return self.attempts().filter(attempt__project=project, attempt__annotator=annotator).order_by("-id")
+
+    def still_made(self) -> GenerationRequestQuerySet:
+        """Those that a worker has, or will get, something to do for."""
+        return self.filter(Exists(Chunk.objects.filter(request=OuterRef("pk"), job__state__in=Job.UNFINISHED)))
 
 
 class GenerationRequest(models.Model):
@@ -64,13 +80,17 @@ class GenerationRequest(models.Model):
         IMPORT = "import"
         PREVIEW = "preview"  # one image in the live lane, to try settings: it never becomes an item
         EVALUATION = "evaluation"  # model versions side by side: its items are ranked, and never trained on
+        LIVE = "live"  # an annotator's attempt, asked for in the form and ranked at once
 
     class Audience(models.TextChoices):
-        """Who ranks its images: all that rank in the project, people only, or simulated annotators that are sent."""
+        """Who ranks its images: all that rank in the project, people only, simulated annotators that are sent, or
+        nobody but the person who asked for them.
+        """
 
         ALL = ""
         PEOPLE = "people"
         SIMULATED = "simulated"
+        REQUESTER = "requester"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_requests")
@@ -125,6 +145,8 @@ class GenerationRequest(models.Model):
 
     role: str
     """The asking user's role, where the row came through an access door."""
+    made: list[Candidate]
+    """Its candidates in order, where it was read as one of somebody's attempts."""
 
     @property
     def state(self) -> str:
@@ -285,6 +307,42 @@ class Candidate(models.Model):
 
     def __str__(self) -> str:
         return f"candidate {self.position} of {self.prompt_id}"
+
+
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    """Reads of attempts."""
+
+    def images_since(self, start: datetime, project: Project, annotator: User | None = None) -> int:
+        """How many images were asked for in a project's form since a moment, by one person or by all."""
+        asked = self.filter(project=project, created_at__gte=start)
+        if annotator is not None:
+            asked = asked.filter(annotator=annotator)
+        return asked.aggregate(n=Sum("request__images_total"))["n"] or 0
+
+
+class Attempt(models.Model):
+    """What somebody entered in a live form to have images made: the other half of a request of the kind `live`."""
+
+    request = models.OneToOneField(GenerationRequest, on_delete=models.CASCADE, primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    template_version = models.ForeignKey(
+        TemplateVersion, on_delete=models.PROTECT, related_name="+", help_text="The form that was filled in."
+    )
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="+")
+    varies = models.ForeignKey(
+        Candidate, on_delete=models.SET_NULL, related_name="+", null=True, help_text="The image that it started from."
+    )
+    values = models.JSONField(help_text="By component name, as they were entered: the page shows them again.")
+    created_at = models.DateTimeField()
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "annotator", "created_at"], name="attempt_by_person")]
+
+    def __str__(self) -> str:
+        return f"attempt at {self.prompt_id}"
 
 
 class ImageImport(models.Model):

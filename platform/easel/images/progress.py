@@ -99,6 +99,7 @@ def _failed(requests: list[UUID]) -> dict[UUID, tuple[Failed, ...]]:
 
 def images_on_their_way(project: Project) -> int:
     """Return how many images that people will rank workers still have to make."""
-    for_people = GenerationRequest.objects.exclude(audience=GenerationRequest.Audience.SIMULATED)
+    audience = GenerationRequest.Audience
+    for_people = GenerationRequest.objects.exclude(audience__in=[audience.SIMULATED, audience.REQUESTER])
     unfinished = for_people.ungathered(project).with_progress()
     return sum(one.images_total - one.images_done for one in unfinished if one.state in {"queued", "running"})

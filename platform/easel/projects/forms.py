@@ -7,6 +7,8 @@ from django import forms
 from easel.accounts.roles import Role
 from easel.forms.models import Template
 
+MOST_IMAGES_A_DAY = 1_000_000
+
 
 class NewProjectForm(forms.Form):
     """A new project."""
@@ -25,7 +27,7 @@ class NewProjectForm(forms.Form):
 
 
 class SettingsForm(forms.Form):
-    """A project's name and guidelines."""
+    """A project's name, its guidelines, and how many images annotators may have made."""
 
     name = forms.CharField(max_length=100)
     guidelines = forms.CharField(
@@ -33,6 +35,20 @@ class SettingsForm(forms.Form):
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 14}),
         help_text="Markdown. Annotators can open it beside every item.",
+    )
+    live_quota_person = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_IMAGES_A_DAY,
+        label="Images a person a day",
+        help_text="How many one annotator may have generated in the form; the count starts anew at 00:00 UTC. 0: none.",
+    )
+    live_quota_project = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_IMAGES_A_DAY,
+        label="Images of all a day",
+        help_text="How many all annotators together may have generated. 0: none.",
     )
 
 

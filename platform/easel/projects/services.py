@@ -28,9 +28,18 @@ def create_project(
     return project
 
 
-def change_project(project: Project, *, name: str, guidelines: str) -> None:
-    """Change a project's name and guidelines."""
-    Project.objects.filter(pk=project.pk).update(name=name, guidelines=guidelines)
+def change_project(
+    project: Project,
+    *,
+    name: str,
+    guidelines: str,
+    live_quota_person: int | None = None,
+    live_quota_project: int | None = None,
+) -> None:
+    """Change a project's name and guidelines, and how many images may be made live in a day (None: as it is)."""
+    quotas = {"live_quota_person": live_quota_person, "live_quota_project": live_quota_project}
+    changes = {field: images for field, images in quotas.items() if images is not None}
+    Project.objects.filter(pk=project.pk).update(name=name, guidelines=guidelines, **changes)
 
 
 @transaction.atomic

@@ -67,23 +67,48 @@ def add_picture(
     if mask is not None:
         mask_key = files.put(png(_fitting(_mask(mask, image.name, pixels.size))), "png")
     image_key = files.put(png(fitting), "png")
+    picture = _kept(project, kind, image_key, mask_key, margins, fitting.size, by, at)
+    return Added(picture, notes)
+
+
+def start_from(project: Project, key: str, size: tuple[int, int], by: User, at: datetime) -> ConditioningImage:
+    """Return the picture that an image of ours makes; its file is shared, not copied.
+
+    key: where its PNG lies in storage. size: width and height in pixels. Raises StorageError where the file is gone and
+    BadPicture where nothing can start from it.
+    """
+    fits = all(SMALLEST_SIDE <= side <= LARGEST_SIDE and side % MULTIPLE == 0 for side in size)
+    if not fits or not key.endswith(".png"):  # a service chooses sizes as it likes
+        return add_picture(project, Kind.IMAGE, File("the image", storage().read(key)), by, at).picture
+    return _kept(project, Kind.IMAGE, key, "", None, size, by, at)
+
+
+def _kept(
+    project: Project,
+    kind: str,
+    image_key: str,
+    mask_key: str,
+    margins: Margins | None,
+    size: tuple[int, int],
+    by: User,
+    at: datetime,
+) -> ConditioningImage:
+    """Return the project's picture of these files: the one that is there, or a new one."""
     same = ConditioningImage.objects.filter(project=project, kind=kind, image_key=image_key, mask_key=mask_key)
     sides = margins.model_dump(mode="json") if margins else None
     # None is SQL's NULL when it is stored, and JSON's null when it is looked for.
     picture = (same.filter(margins=sides) if sides else same.filter(margins__isnull=True)).first()
-    if picture is None:
-        picture = ConditioningImage.objects.create(
-            project=project,
-            kind=kind,
-            image_key=image_key,
-            mask_key=mask_key,
-            margins=sides,
-            width=fitting.width,
-            height=fitting.height,
-            created_by=by,
-            created_at=at,
-        )
-    return Added(picture, notes)
+    return picture or ConditioningImage.objects.create(
+        project=project,
+        kind=kind,
+        image_key=image_key,
+        mask_key=mask_key,
+        margins=sides,
+        width=size[0],
+        height=size[1],
+        created_by=by,
+        created_at=at,
+    )
 
 
 def _check_parts(kind: str, mask: File | None, margins: Margins | None) -> None:
