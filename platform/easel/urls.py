@@ -8,6 +8,8 @@ from drf_spectacular.views import SpectacularAPIView
 from easel.accounts import api as accounts_api
 from easel.accounts import views as accounts
 from easel.annotation import api as annotation_api
+from easel.annotation import live_api
+from easel.annotation import template_api as template_uses_api
 from easel.annotation import views as annotation
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
@@ -19,6 +21,7 @@ from easel.images import import_api, import_views, serving
 from easel.images import model_views as model_pages
 from easel.images import views as images
 from easel.projects import api as projects_api
+from easel.projects import template_api
 from easel.projects import views as projects
 from easel.prompts import api as prompts_api
 from easel.prompts import views as prompts
@@ -32,12 +35,24 @@ from easel.training import views as training
 api = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
     path("me/", accounts_api.Me.as_view(), name="me"),
-    path("templates/", forms_api.Templates.as_view(), name="templates"),
-    path("templates/<uuid:pk>/versions/", forms_api.TemplateVersions.as_view(), name="template_versions"),
+    path("templates/", template_api.Templates.as_view(), name="templates"),
+    path("templates/schema/", forms_api.TemplateSchema.as_view(), name="template_schema"),
+    path("templates/<uuid:pk>/", template_uses_api.TemplateDetail.as_view(), name="template"),
+    path("templates/<uuid:pk>/draft/", template_api.TemplateDraftDetail.as_view(), name="template_draft"),
+    path("templates/<uuid:pk>/versions/", template_api.TemplateVersions.as_view(), name="template_versions"),
+    path(
+        "templates/<uuid:pk>/versions/<int:number>/",
+        template_api.TemplateVersionDetail.as_view(),
+        name="template_version",
+    ),
+    path("templates/<uuid:pk>/differences/", template_api.TemplateDifferences.as_view(), name="template_differences"),
+    path("templates/<uuid:pk>/dry-run/", template_uses_api.TemplateDryRun.as_view(), name="template_dry_run"),
     path("models/", registry_api.Models.as_view(), name="models"),
     path("models/<uuid:pk>/", registry_api.ModelDetail.as_view(), name="model"),
     path("projects/", projects_api.Projects.as_view(), name="projects"),
     path("projects/<uuid:pk>/", projects_api.ProjectDetail.as_view(), name="project"),
+    path("projects/<uuid:pk>/templates/", template_api.ProjectTemplates.as_view(), name="project_templates"),
+    path("projects/<uuid:pk>/template/", template_uses_api.TemplateOfProject.as_view(), name="project_template"),
     path("projects/<uuid:pk>/prompts/", prompts_api.ProjectPrompts.as_view(), name="prompts"),
     path("projects/<uuid:pk>/generations/", images_api.ProjectGenerations.as_view(), name="generations"),
     path("projects/<uuid:pk>/assignments/", annotation_api.ProjectAssignments.as_view(), name="assignments"),
@@ -68,6 +83,9 @@ api = [
     path("evaluations/<uuid:pk>/", evaluation_api.EvaluationDetail.as_view(), name="evaluation"),
     path("evaluations/<uuid:pk>/promotion/", evaluation_api.EvaluationPromotion.as_view(), name="evaluation_promotion"),
     path("simulations/<uuid:pk>/", evaluation_api.SimulationDetail.as_view(), name="simulation"),
+    path("projects/<uuid:pk>/attempts/", live_api.ProjectAttempts.as_view(), name="attempts"),
+    path("attempts/<uuid:pk>/", live_api.AttemptDetail.as_view(), name="attempt"),
+    path("attempts/<uuid:pk>/cancel/", live_api.AttemptCancel.as_view(), name="attempt_cancel"),
     path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
     path(
         "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"

@@ -25,6 +25,7 @@ class Act(StrEnum):
     EXPORT = "export annotations"
     GENERATE = "generate images"
     TRAIN = "fine-tune and compare models"
+    BUILD = "build templates"
     MANAGE = "change the project, its prompts and its people"
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from django.db import transaction
 
+from easel.accounts.models import User
 from easel.env import REPOSITORY
-from easel.forms.definition import parse_definition
 from easel.forms.models import Template, TemplateVersion
+from easel.forms.reading import parse_definition
 
 GALLERY = REPOSITORY / "templates" / "forms"
 
@@ -31,13 +32,20 @@ def load_gallery(at: datetime, folder: Path = GALLERY) -> list[Template]:
 
 
 @transaction.atomic
-def publish(template: Template, definition: dict[str, object], at: datetime) -> TemplateVersion:
+def publish(
+    template: Template, definition: dict[str, object], at: datetime, *, by: User | None = None, note: str = ""
+) -> TemplateVersion:
     """Publish a definition as the template's next version, or return the latest one where nothing changed."""
-    parse_definition(definition)
+    form = parse_definition(definition)
     Template.objects.select_for_update(no_key=True).get(pk=template.pk)  # two publishers get two numbers
     latest = template.versions.order_by("-number").first()
-    if latest is not None and latest.definition == definition:
+    if latest is not None and (latest.definition == definition or latest.form == form):
         return latest
     return TemplateVersion.objects.create(
-        template=template, number=(latest.number if latest else 0) + 1, definition=definition, published_at=at
+        template=template,
+        number=(latest.number if latest else 0) + 1,
+        definition=definition,
+        published_at=at,
+        published_by=by,
+        note=note,
     )

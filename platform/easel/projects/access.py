@@ -6,11 +6,12 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 
 from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, Act
 from easel.common.errors import Forbidden, NotFound
+from easel.forms.models import Template, TemplateQuerySet, TemplateVersion
 from easel.projects.models import Invitation, Membership, Project
 
 M = TypeVar("M", bound=Model)
@@ -74,3 +75,53 @@ def invitation_for(user: User | AnonymousUser, project_pk: UUID, pk: UUID) -> In
     if invitation is None:
         raise NotFound("invitation")
     return invitation
+
+
+def _templates_met_by(user: User) -> TemplateQuerySet:
+    """The gallery's templates and those of the user's projects, with the user's `role` there."""
+    mine = Template.objects.filter(
+        Q(belonging__isnull=True) | Q(belonging__project__memberships__user=user)
+    ).with_published()
+    here = {"home": F("belonging__project"), "role": F("belonging__project__memberships__role")}
+    return mine.annotate(**here)
+
+
+def templates_of(user: User) -> TemplateQuerySet:
+    """The templates that a user may read: the gallery's, and those of the projects that the user inspects."""
+    return _templates_met_by(user).filter(Q(belonging__isnull=True) | Q(role__in=_inspectors()))
+
+
+def inspected_by(user: User) -> QuerySet[Project]:
+    """The projects whose annotations a user may see."""
+    return Project.objects.filter(memberships__user=user, memberships__role__in=_inspectors())
+
+
+def _inspectors() -> list[str]:
+    return [role for role, acts in ALLOWED.items() if Act.INSPECT in acts]
+
+
+def version_for(user: User | AnonymousUser, pk: UUID) -> TemplateVersion:
+    """Return a published version of a template that the user may read. Raises NotFound."""
+    found = TemplateVersion.objects.filter(pk=pk).first()
+    if found is None:
+        raise NotFound("template version")
+    found.template = template_for(user, found.template_id, Act.INSPECT)
+    return found
+
+
+def template_for(user: User | AnonymousUser, pk: UUID, act: Act) -> Template:
+    """Return a template. The gallery's are everybody's to read and nobody's to change; others follow the user's role
+    in the project that they were made in.
+
+    Raises NotFound where the user is no member there, Forbidden where the role does not allow the act.
+    """
+    found = _templates_met_by(user).filter(pk=pk).first() if isinstance(user, User) else None
+    if found is None:
+        raise NotFound("template")
+    if found.home is not None:
+        require(found.role or "", act)
+    elif act not in {Act.SEE, Act.INSPECT}:
+        raise Forbidden(
+            "A template of the gallery is never edited. Use and change it: that makes a copy of your own in a project."
+        )
+    return found

@@ -15,10 +15,11 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
-from easel.forms.models import Template
 from easel.projects import services
 from easel.projects.access import project_for
 from easel.projects.models import Project
+from easel.projects.template_api import named_for
+from easel.projects.template_services import version_to_use
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
@@ -28,8 +29,11 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ["id", "name", "guidelines", "template_version", "overlap", "role", "created_at"]
-        read_only_fields = ["id", "template_version", "created_at"]
+        fields = [
+            "id", "name", "guidelines", "template_version", "overlap", "live_quota_person", "live_quota_project", "role",
+            "created_at",
+        ]  # fmt: skip
+        read_only_fields = ["id", "template_version", "live_quota_person", "live_quota_project", "created_at"]
 
 
 class NewProjectSerializer(serializers.Serializer[Any]):
@@ -41,13 +45,6 @@ class NewProjectSerializer(serializers.Serializer[Any]):
     )
     guidelines = serializers.CharField(max_length=20_000, required=False, default="", allow_blank=True)
     overlap = serializers.IntegerField(min_value=1, max_value=50, required=False, default=1)
-
-    def validate_template(self, value: str) -> Template:
-        """Find the template."""
-        found = Template.objects.named(value)
-        if found is None:
-            raise serializers.ValidationError(f"There is no template {value!r}. GET /api/v1/templates/ lists them.")
-        return found
 
 
 class Projects(APIView):
@@ -68,7 +65,7 @@ class Projects(APIView):
         valid = data.validated_data
         project = services.create_project(
             valid["name"],
-            valid["template"].latest(),
+            version_to_use(named_for(request.user, valid["template"])),
             request.user,
             timezone.now(),
             guidelines=valid["guidelines"],

@@ -12,7 +12,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, Act, Role
 from easel.common.ids import uuid7
-from easel.forms.models import TemplateVersion
+from easel.forms.models import Template, TemplateVersion
 from easel.registry.models import ModelVersion
 
 
@@ -32,13 +32,16 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Each project with what a list of projects says of it: how many of each thing, and its newest item."""
         same = Project.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
 
-        def count(of: str, **only: str) -> Subquery:
-            return Subquery(same.annotate(n=Count(of, filter=Q(**only) if only else None)).values("n"))
+        def count(of: str, only: Q | None = None) -> Subquery:
+            return Subquery(same.annotate(n=Count(of, filter=only)).values("n"))
+
+        # Live attempts that nobody ranked are history, not work: annotation.models.ItemQuerySet.counting.
+        is_work = ~Q(items__audience="requester", items__state="ready")
 
         return self.annotate(  # type: ignore[no-redef]  # declared below, for their readers
             prompts_count=count("prompts"),
-            items_count=count("items"),
-            items_done_count=count("items", items__state="done"),
+            items_count=count("items", is_work),
+            items_done_count=count("items", Q(items__state="done")),
             annotations_count=count("annotations"),
             newest_item=Subquery(
                 Project.objects.filter(pk=OuterRef("pk")).order_by("-items__id").values("items__id")[:1]
@@ -69,6 +72,12 @@ class Project(models.Model):
         null=True,
         blank=True,
         help_text="The model that makes the next round's images; an evaluation promotes one.",
+    )
+    live_quota_person = models.PositiveIntegerField(
+        default=500, db_default=500, help_text="Images that one person may have made live in a day (UTC); 0: none."
+    )
+    live_quota_project = models.PositiveIntegerField(
+        default=10_000, db_default=10_000, help_text="Images that all may have made live in a day (UTC); 0: none."
     )
     created_at = models.DateTimeField()
 
@@ -157,3 +166,15 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation to {self.project} as {self.role}"
+
+
+class ProjectTemplate(models.Model):
+    """Which project a template was made in; one without such a row is the gallery's: all read it, none edits it."""
+
+    template = models.OneToOneField(Template, on_delete=models.CASCADE, primary_key=True, related_name="belonging")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="templates")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.template} of {self.project}"

@@ -1,0 +1,112 @@
+"""What a template's use means for items: a project moves to another version, a template that nobody uses is deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Count, QuerySet
+
+from easel.accounts.models import User
+from easel.annotation.models import Assignment, Item
+from easel.common.errors import Conflict
+from easel.forms.models import Template, TemplateVersion
+from easel.projects.access import inspected_by
+from easel.projects.models import Project
+
+NAMED = 3
+"""Projects that a refusal names."""
+
+
+class TemplateInUse(Conflict):
+    """A template that projects use, or that collected answers belong to."""
+
+    code = "template_in_use"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What happened to the items of a project that moved to another version."""
+
+    template_version: TemplateVersion
+    items_moved: int
+    items_kept: int
+    """Items that wait still and keep their version: somebody began them, or they have another number of images."""
+
+
+def use_template(project: Project, version: TemplateVersion) -> Moved:
+    """Have a project use a version from now on.
+
+    Items that are made from now on get it, and so do those that nobody has begun and whose number of images fits.
+    The others keep theirs, and so do all answers.
+    """
+    with transaction.atomic():
+        Project.objects.filter(pk=project.pk).update(template_version=version)
+        waiting = _waiting(project, version)
+        # Under the items' locks nobody can lease them; what is locked by somebody else is being leased this moment.
+        found = list(
+            waiting.select_for_update(of=("self",), no_key=True, skip_locked=True).values_list("pk", flat=True)
+        )
+        begun = Assignment.objects.filter(item__in=found).values("item")
+        fitting = fitting_items(project, version).values("pk")
+        moved = (
+            Item.objects.filter(pk__in=found)
+            .exclude(pk__in=begun)
+            .filter(pk__in=fitting)
+            .update(template_version=version)
+        )
+    return Moved(version, moved, _waiting(project, version).count())
+
+
+def _waiting(project: Project, version: TemplateVersion) -> QuerySet[Item]:
+    """Items that are not done and have another version than this one."""
+    return Item.objects.filter(project=project, state=Item.State.READY).exclude(template_version=version)
+
+
+def fitting_items(project: Project, version: TemplateVersion) -> QuerySet[Item]:
+    """Items of a project that wait with another version, that nobody has begun, and whose images this one can show."""
+    rows = _waiting(project, version).filter(assignments__isnull=True)
+    return rows.annotate(images=Count("candidates")).filter(images=version.form.images)
+
+
+def waiting_items(project: Project, version: TemplateVersion) -> tuple[int, int]:
+    """Return how many items would move to a version with their project, and how many would keep theirs."""
+    moving = fitting_items(project, version).count()
+    return moving, _waiting(project, version).count() - moving
+
+
+@transaction.atomic
+def delete_template(template: Template, by: User) -> None:
+    """Delete a template with its draft and versions. Raises TemplateInUse, which names the projects that use it.
+
+    `by` is told the names of projects that they are a member of, and the number of the others.
+    """
+    Template.objects.select_for_update().get(pk=template.pk)  # a project that takes it up meanwhile waits
+    using = Project.objects.filter(template_version__template=template)
+    if using.exists():
+        raise TemplateInUse(
+            f"{template.name} is used by {_names(using, by)}. Move to another template there first, then delete it.",
+            fields={"projects": sorted(str(pk) for pk in using.values_list("pk", flat=True))},
+        )
+    answered = Project.objects.filter(pk__in=Item.objects.filter(template_version__template=template).values("project"))
+    if answered.exists():
+        raise TemplateInUse(
+            f"{template.name} has items in {_names(answered, by)}, whose answers can be read only with it. Keep it: "
+            "a template that no project uses is in nobody's way.",
+            fields={"projects": sorted(str(pk) for pk in answered.values_list("pk", flat=True))},
+        )
+    template.versions.all().delete()
+    Template.objects.filter(pk=template.pk).delete()
+
+
+def _names(projects: QuerySet[Project], by: User) -> str:
+    mine = list(projects.filter(pk__in=inspected_by(by)).order_by("name").values_list("name", flat=True))
+    named = [f"“{name}”" for name in mine[:NAMED]]
+    others = projects.count() - len(named)
+    if others:
+        named.append(f"{others} other project{'' if others == 1 else 's'}" if named else _others(others))
+    return " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
+
+
+def _others(count: int) -> str:
+    return "a project that you are not a member of" if count == 1 else f"{count} projects that you are not a member of"
