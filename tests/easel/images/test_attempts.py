@@ -144,7 +144,7 @@ def test_a_form_without_a_button_takes_no_attempt(cast: Cast, bob: APIClient) ->
     assert "no Generate button" in answer.json()["detail"]
 
 
-# --- To vary an image --------------------------------------------------------------------------------------------------------
+# --- To vary an image ---
 
 
 def test_an_image_is_varied_from_its_own_file_as_strongly_as_the_form_says(
@@ -197,7 +197,7 @@ def test_an_image_whose_file_is_gone_cannot_be_varied(project: Project, bob: API
     assert (answer.status_code, list(answer.json()["fields"])) == (400, ["vary"])
 
 
-# --- One at a time -----------------------------------------------------------------------------------------------------------
+# --- One at a time ---
 
 
 def test_generating_again_ends_what_runs_and_keeps_it(project: Project, bob: APIClient, cast: Cast) -> None:
@@ -224,7 +224,7 @@ def test_what_is_finished_stays_when_the_next_is_asked_for(project: Project, bob
     assert live.look(bob, first["id"])["state"] == "done"
 
 
-# --- The day's quota ---------------------------------------------------------------------------------------------------------
+# --- The day's quota ---
 
 
 def test_a_persons_quota_says_what_is_left_when_it_starts_anew_and_who_raises_it(
