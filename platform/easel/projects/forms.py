@@ -8,6 +8,8 @@ from easel.accounts.roles import Role
 from easel.forms.models import Template
 
 MOST_IMAGES_A_DAY = 1_000_000
+USUAL = "rlhf-image-ranking-batch"
+"""The key of the template that a project begins with where nothing else is chosen."""
 
 
 class NewProjectForm(forms.Form):
@@ -15,7 +17,10 @@ class NewProjectForm(forms.Form):
 
     name = forms.CharField(max_length=100, help_text="For example: Icons, round 1")
     template = forms.ModelChoiceField(
-        queryset=Template.objects.all(), empty_label=None, help_text="What annotators fill in."
+        queryset=Template.objects.published(),
+        initial=lambda: Template.objects.named(USUAL),
+        empty_label=None,
+        help_text="What annotators fill in.",
     )
     overlap = forms.IntegerField(
         min_value=1,
