@@ -26,10 +26,11 @@ from easel.evaluation.models import Evaluation, ScoreJob, Simulation
 from easel.evaluation.services import start_evaluation
 from easel.evaluation.simulation import start_simulation
 from easel.images import imports
+from easel.images.attempts import attempt
 from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.images.services import pause
-from easel.projects.models import Invitation, Membership
-from easel.projects.services import invite
+from easel.projects.models import Invitation, Membership, Project
+from easel.projects.services import add_member, create_project, invite
 from easel.prompts.conditioning import File, add_picture
 from easel.prompts.models import ConditioningImage, Prompt, PromptImport
 from easel.prompts.services import preview_import
@@ -45,6 +46,7 @@ from rest_framework.test import APIClient
 from generation.storage import MODEL_PATH_VARIABLE
 from generation.types import Failure
 from tests import cast as stage
+from tests import live
 from tests.cast import Cast, make_cast
 from tests.easel.training import stage as training
 
@@ -82,6 +84,9 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "api:generation_cancel": {"POST": (401, 403, 404, 202, 404, 202)},
     "api:generation_pause": {"POST": (401, 403, 404, 202, 404, 202)},
     "api:generation_resume": {"POST": (401, 403, 404, 202, 404, 202)},
+    "api:attempts": {"GET": (401, 200, 404, 200, 404, 403), "POST": (401, 202, 404, 202, 404, 403)},
+    "api:attempt": {"GET": BOBS_OWN},
+    "api:attempt_cancel": {"POST": (401, 202, 404, 404, 404, 404)},
     "api:assignment": {"GET": BOBS_OWN},
     "api:assignment_annotation": {"PUT": (401, 201, 404, 404, 404, 404)},
     "api:assignment_draft": {"PUT": BOBS_OWN},
@@ -180,6 +185,8 @@ class World:
     request: GenerationRequest
     waiting: GenerationRequest
     paused: GenerationRequest
+    attempt: GenerationRequest
+    studio: Project
     candidate: Candidate
     assignment: Assignment
     preview: PromptImport
@@ -250,6 +257,9 @@ def make_world(cast: Cast) -> World:
     ScoreJob.objects.create(job=part, request=evaluation.request, model=rival, judge="referee", prompts=0)
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     found = imports.read_files(cast.project, [imports.Upload("a.png", stage.draw(3), imports.Said(prompt="a pear"))])
+    studio = live.go_live(create_project("Studio", cast.project.template_version, cast.alice, timezone.now()))
+    for user, role in ((cast.bob, "annotator"), (cast.dave, "engineer"), (cast.erin, "admin")):
+        add_member(studio, user, role, timezone.now())
     failed_run, waiting_run, paused_run = (training.start(cast, snapshot) for _ in range(3))
     claimed = training.claim()
     report(training.told(claimed), timezone.now())
@@ -260,6 +270,8 @@ def make_world(cast: Cast) -> World:
         request=request,
         waiting=waiting,
         paused=paused,
+        attempt=attempt(studio, {"prompt": "a live icon"}, cast.bob, timezone.now()),
+        studio=studio,
         candidate=Candidate.objects.of_project(cast.project)[0],
         assignment=stage.lease(cast.project, cast.bob),
         preview=preview_import(cast.project, "more.txt", b"one more icon", cast.erin, timezone.now()),
@@ -308,6 +320,10 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.paused_run.pk]
     if plain == "finetune_sample":
         return [world.failed_run.pk, 4, 0]
+    if plain == "attempts":
+        return [world.studio.pk]
+    if plain in {"attempt", "attempt_cancel"}:
+        return [world.attempt.pk]
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
     return {
@@ -347,6 +363,7 @@ def body(name: str, method: str, world: World) -> dict[str, Any]:
         "simulations": {"taste": "careless", "rankings": 5, "annotators": 1, "noise": 20},
         "api:evaluations": {"a": "Painter", "b": "Rival"},
         "api:simulations": {"taste": "careless", "rankings": 5},
+        "api:attempts": {"values": {"prompt": "another live icon"}},
         "api:assignment_annotation": {"answers": stage.answers_for(world.assignment), "active_ms": 900},
         "api:assignment_draft": {"answers": {}, "version": 0},
         "api:assignment_skip": {"reason": "unsure"},

@@ -40,7 +40,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
 def new_project(request: HttpRequest) -> HttpResponse:
     """Make a project; its maker owns it."""
     assert isinstance(request.user, User)
-    form = NewProjectForm(request.POST or None)
+    form = NewProjectForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         project = services.create_project(
             form.cleaned_data["name"],
@@ -56,9 +56,11 @@ def new_project(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def project_settings(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Change a project's name and guidelines."""
+    """Change a project's name, its guidelines, and how many images annotators may have made."""
     project = project_for(request.user, pk, Act.MANAGE)
-    form = SettingsForm(request.POST or None, initial={"name": project.name, "guidelines": project.guidelines})
+    form = SettingsForm(
+        request.POST or None, initial={name: getattr(project, name) for name in SettingsForm.base_fields}
+    )
     if request.method == "POST" and form.is_valid():
         services.change_project(project, **form.cleaned_data)
         messages.success(request, "Saved. Annotators see the new guidelines with their next item.")
