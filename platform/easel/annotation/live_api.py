@@ -135,7 +135,7 @@ class WatchedAttemptSerializer(AttemptSerializer):
 
 def _told(serializer: type[AttemptSerializer], requests: list[GenerationRequest]) -> list[dict[str, Any]]:
     context = {"assignments": assignments_of(requests)}
-    return list(serializer(progress_of_all(requests, timezone.now()), many=True, context=context).data)
+    return [serializer(one, context=context).data for one in progress_of_all(requests, timezone.now())]
 
 
 class ProjectAttempts(APIView):

@@ -56,7 +56,8 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         """Live attempts with their progress and with what they are told by."""
         found = self.filter(kind=GenerationRequest.Kind.LIVE).with_progress()
         images = Prefetch("candidates", Candidate.objects.order_by("position"), to_attr="made")
-        return found.select_related("model", "project", "attempt__prompt").prefetch_related(images)
+        found = found.select_related("model", "project", "attempt__prompt")
+        return found.prefetch_related(images)  # type: ignore[no-redef]  # `made` is declared below, for its readers
 
     def attempts_of(self, project: Project, annotator: User) -> GenerationRequestQuerySet:
         """What somebody asked for in a project's form, newest first."""

@@ -16,6 +16,7 @@ from easel.images import attempts
 from easel.images.attempts import QuotaReached, attempt, quota_of
 from easel.images.models import Attempt, Candidate, GenerationRequest
 from easel.projects.models import Project
+from easel.projects.services import add_member
 from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
 from pytest_django import DjangoAssertNumQueries
@@ -272,7 +273,7 @@ def test_the_count_starts_anew_at_midnight_utc(project: Project, cast: Cast) -> 
 def test_batch_images_and_other_projects_count_for_nothing(project: Project, bob: APIClient, cast: Cast) -> None:
     Project.objects.filter(pk=project.pk).update(live_quota_person=4, live_quota_project=4)
     stage.generate(cast, stage.make_prompts(project, "a fox"))
-    stage.add_member(live.go_live(cast.foreign), cast.bob, "annotator", timezone.now())
+    add_member(live.go_live(cast.foreign), cast.bob, "annotator", timezone.now())
     live.ask(bob, cast.foreign)
     live.ask(bob, project)
 
