@@ -48,7 +48,7 @@ def easel() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def import_prompts(project_pk: UUID, file: Path, as_json: bool) -> None:
-    """Add the prompts of FILE (.txt, .csv, .tsv) to a project. Rows that are not taken are listed with the reason."""
+    """Add the prompts of FILE (.txt, .csv, .tsv, .json, .jsonl) to a project. Rows that are not taken are listed."""
     project = project_of(project_pk)
     limit = settings.MAX_PROMPT_UPLOAD_BYTES
     with file.open("rb") as handle:

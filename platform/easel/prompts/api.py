@@ -49,7 +49,8 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
 class PromptListSerializer(serializers.Serializer[Any]):
     """Prompts to add: each a text, or an object with text, negative, metadata, conditioning (a picture's id), held_out.
 
-    What is held out is kept for evaluations: nothing is ever trained on it.
+    A conversation has messages instead of a text, as [{"role": "user", "content": "..."}]. What is held out is kept for
+    evaluations: nothing is ever trained on it.
     """
 
     prompts = serializers.ListField(child=serializers.JSONField(), min_length=1, max_length=MAX_ROWS)
@@ -94,7 +95,7 @@ class ProjectPrompts(APIView):
         errors=(400, 413, 415),
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        """Add prompts: a JSON list, or a file upload (.txt, .csv, .tsv) as `file`."""
+        """Add prompts: a JSON list, or a file upload (.txt, .csv, .tsv, .json, .jsonl) as `file`."""
         project = project_for(request.user, pk, Act.MANAGE)
         upload = request.FILES.get("file")
         if isinstance(upload, UploadedFile):
@@ -121,7 +122,8 @@ def _parse_list(entries: list[Any], pictures: set[str]) -> Parsed:
         if isinstance(entry, str):
             rows.append(Row(number, entry.strip()))
             continue
-        if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+        talks = isinstance(entry, dict) and entry.get("messages") is not None
+        if not isinstance(entry, dict) or not isinstance(entry.get("text", "" if talks else None), str):
             rows.append(Rejected(number, "has no text; give a string or {'text': ...}"))
             continue
         negative, metadata, held_out = (
@@ -129,7 +131,7 @@ def _parse_list(entries: list[Any], pictures: set[str]) -> Parsed:
             entry.get("metadata", {}),
             entry.get("held_out", False),
         )
-        if unknown := set(entry) - {"text", "negative", "metadata", "conditioning", "held_out"}:
+        if unknown := set(entry) - {"text", "negative", "metadata", "conditioning", "held_out", "messages"}:
             rows.append(Rejected(number, f"has an unknown key {sorted(unknown)[0]!r}; put it into metadata"))
         elif not isinstance(negative, str) or not isinstance(metadata, dict):
             rows.append(Rejected(number, "negative must be a text and metadata an object"))
@@ -140,7 +142,8 @@ def _parse_list(entries: list[Any], pictures: set[str]) -> Parsed:
         elif (picture := entry.get("conditioning")) is not None and picture not in pictures:
             rows.append(Rejected(number, "conditioning is no picture of this project; upload it first"))
         else:
-            rows.append(Row(number, entry["text"].strip(), negative.strip(), metadata, picture or "", held_out))
+            text, said = entry.get("text", "").strip(), {"messages": entry["messages"]} if talks else {}
+            rows.append(Row(number, text, negative.strip(), {**metadata, **said}, picture or "", held_out))
     return check_rows("prompts", rows)
 
 

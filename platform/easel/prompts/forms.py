@@ -16,9 +16,9 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         label="File",
-        help_text="A .txt file with one prompt a line, or a .csv / .tsv file with a column named prompt. "
-        "A column held_out that says yes keeps a prompt for evaluations.",
-        widget=forms.ClearableFileInput(attrs={"accept": ".txt,.csv,.tsv"}),
+        help_text="A .txt file with one prompt a line, a .csv / .tsv file with a column named prompt or messages, or "
+        "JSON with these keys. A column held_out that says yes keeps a prompt for evaluations.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".txt,.csv,.tsv,.json,.jsonl"}),
         error_messages={"empty": "The file is empty. Put one prompt on each line, or a column named 'prompt'."},
     )
 

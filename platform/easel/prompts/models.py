@@ -11,6 +11,7 @@ from easel.accounts.models import User
 from easel.common.errors import InvalidInput
 from easel.common.ids import uuid7
 from easel.projects.models import Project
+from easel.prompts.conversations import messages_fault
 from generation.types import Conditioning
 
 MAX_TEXT = 10_000
@@ -127,6 +128,17 @@ class Prompt(models.Model):
 
     def __str__(self) -> str:
         return self.text[:80]
+
+    @property
+    def messages(self) -> list[dict[str, str]] | None:
+        """The conversation that it is, or None for a plain text."""
+        found = self.metadata.get("messages")
+        return found if found is not None and messages_fault(found) is None else None
+
+    @property
+    def said(self) -> list[dict[str, str]]:
+        """It as a conversation; a plain text is one message of the user."""
+        return self.messages or [{"role": "user", "content": self.text}]
 
 
 class PromptImport(models.Model):

@@ -5,67 +5,26 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any
 
 from easel.common.documents import fault_of
 from easel.common.errors import InvalidInput, TooLarge
+from easel.prompts.conversations import messages_fault, said_last
 from easel.prompts.models import MAX_TEXT
+from easel.prompts.records import TEXTS, messages_in, read_lines, read_list
+from easel.prompts.rows import TRUTHS, BadFile, Parsed, Rejected, Row
+
+__all__ = ["MAX_ROWS", "BadFile", "Parsed", "Rejected", "Row", "check_rows", "lines_of", "parse_file"]
 
 MAX_ROWS = 100_000
 
 
-@dataclass(frozen=True)
-class Row:
-    """One prompt as it was read; `number` counts from 1 as an editor shows the file's lines or a list's entries."""
-
-    number: int
-    text: str
-    negative: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    conditioning: str = ""
-    """Id of the picture that its images start from."""
-    held_out: bool = False
-    """Whether it is kept for evaluations."""
-
-    @property
-    def digest(self) -> str:
-        """What makes two prompts the same: the same text may stand with two pictures."""
-        parts = [self.text, self.negative, *([self.conditioning] if self.conditioning else [])]
-        return sha256("\0".join(parts).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A row that is not taken, and why."""
-
-    row: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What a file holds."""
-
-    rows: list[Row]
-    rejected: list[Rejected]
-
-
-TRUTHS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
-"""What a cell of the column held_out may say, in any case."""
-
-
-class BadFile(InvalidInput):
-    """A file that cannot be read as a whole."""
-
-    code = "bad_file"
-
-
 def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
-    """Read a .txt file (one prompt a line) or a .csv / .tsv one.
+    """Read a .txt file (one prompt a line), a .csv / .tsv one, or JSON: a list, or an object on each line (.jsonl).
 
-    Columns of a table are `prompt`, `negative` and `held_out` (yes or no); others are metadata.
+    Columns of a table are `prompt` (or `text`), `messages` (a conversation, as JSON), `negative` and `held_out` (yes
+    or no); others are metadata. Objects in JSON have the same keys.
 
     Raises TooLarge for a file over `max_bytes`, BadFile for one that is empty, not UTF-8 or has no prompt column.
     """
@@ -87,8 +46,12 @@ def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
         rows: Iterator[Row | Rejected] = lines_of(text)
     elif suffix in {"csv", "tsv"}:
         rows = _read_table(name, text, "\t" if suffix == "tsv" else ",")
+    elif suffix == "json":
+        rows = read_list(name, text)
+    elif suffix in {"jsonl", "ndjson"}:
+        rows = read_lines(text)
     else:
-        raise BadFile(f"{name}: only .txt, .csv and .tsv files are read. Save it as one of these.")
+        raise BadFile(f"{name}: only .txt, .csv, .tsv, .json and .jsonl files are read. Save it as one of these.")
     return check_rows(name, rows)
 
 
@@ -97,7 +60,7 @@ def check_rows(name: str, rows: Iterable[Row | Rejected]) -> Parsed:
     taken: list[Row] = []
     rejected: list[Rejected] = []
     seen: dict[str, int] = {}
-    for row in rows:
+    for row in map(_with_its_text, rows):
         if isinstance(row, Rejected):
             rejected.append(row)
         elif reason := _fault(row):
@@ -110,6 +73,19 @@ def check_rows(name: str, rows: Iterable[Row | Rejected]) -> Parsed:
         if len(taken) > MAX_ROWS:
             raise TooLarge(f"{name} has more than {MAX_ROWS:,} prompts; split it.")
     return Parsed(taken, rejected)
+
+
+def _with_its_text(row: Row | Rejected) -> Row | Rejected:
+    """Check the conversation of a row that has one, and give the row its text: what the user said last."""
+    if isinstance(row, Rejected) or "messages" not in row.metadata:
+        return row
+    messages = row.metadata["messages"]
+    if fault := messages_fault(messages):
+        return Rejected(row.number, fault)
+    said = said_last(messages)
+    if row.text and row.text != said:
+        return Rejected(row.number, "has a prompt and messages that end with another one. Leave one of them out.")
+    return replace(row, text=said)
 
 
 def _fault(row: Row) -> str | None:
@@ -137,10 +113,12 @@ def _read_table(name: str, text: str, delimiter: str) -> Iterator[Row | Rejected
     except csv.Error as error:
         raise BadFile(f"{name}, line {reader.line_num}: {error}. Mend the header line.") from error
     lowered = [column.lower() for column in header]
-    if "prompt" not in lowered:
+    source = next((column for column in TEXTS if column in lowered), "")
+    if not source and "messages" not in lowered:
         found = ", ".join(repr(column[:40]) for column in header[:8])
         raise BadFile(
-            f"{name} has no column 'prompt'; its first line names {found}. Name the column with the texts 'prompt'."
+            f"{name} has no column 'prompt'; its first line names {found}. Name the column with the texts 'prompt', or "
+            "that with conversations 'messages'."
         )
     if doubled := {column for column in lowered if column and lowered.count(column) > 1}:
         raise BadFile(f"{name} names the column {sorted(doubled)[0]!r} twice. Rename one of them.")
@@ -163,13 +141,19 @@ def _read_table(name: str, text: str, delimiter: str) -> Iterator[Row | Rejected
             )
             continue
         values = dict(zip(lowered, (cell.strip() for cell in cells), strict=True))
-        metadata = {
+        metadata: dict[str, Any] = {
             original: values[lower]
             for original, lower in zip(header, lowered, strict=True)
-            if lower and lower not in {"prompt", "negative", "held_out"} and values[lower]
+            if lower and lower not in {source, "messages", "negative", "held_out"} and values[lower]
         }
+        if cell := values.get("messages"):
+            try:
+                metadata["messages"] = messages_in(cell)
+            except InvalidInput as refusal:
+                yield Rejected(number, refusal.detail)
+                continue
         held_out = TRUTHS.get(said := values.get("held_out", "").lower())
         if held_out is None:
             yield Rejected(number, f"column 'held_out' says {said[:40]!r}; write yes or no, or leave it empty.")
             continue
-        yield Row(number, values["prompt"], values.get("negative", ""), metadata, held_out=held_out)
+        yield Row(number, values.get(source, ""), values.get("negative", ""), metadata, held_out=held_out)

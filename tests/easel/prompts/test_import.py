@@ -75,13 +75,13 @@ def test_an_open_quote_is_reported_with_its_line_and_what_stands_before_it_is_ke
 @pytest.mark.parametrize(
     ("name", "content", "code", "detail"),
     [
-        ("p.csv", b"text,note\na fox,\n", "bad_file", "has no column 'prompt'; its first line names 'text', 'note'."),
+        ("p.csv", b"words,note\na fox,\n", "bad_file", "has no column 'prompt'; its first line names 'words', 'note'."),
         ("p.csv", b"prompt,Prompt\na fox,\n", "bad_file", "names the column 'prompt' twice"),
         ("p.csv", b'prompt,"x\n', "bad_file", "p.csv, line 1"),
         ("p.txt", b"a fox\na hen\n\xff\xfe\n", "bad_file", "p.txt, line 3: byte 0xff is not UTF-8."),
         ("p.txt", b" \n\n", "bad_file", "p.txt is empty."),
         ("p.csv", b"\n\nprompt\na fox\n", "bad_file", "has no column 'prompt'"),
-        ("p.exe", b"a fox\n", "bad_file", "only .txt, .csv and .tsv files are read"),
+        ("p.exe", b"a fox\n", "bad_file", "only .txt, .csv, .tsv, .json and .jsonl files are read"),
         ("p.txt", b"x" * 2_001, "too_large", "is larger than"),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_preview_that_meets_its_prompts_again_adds_only_the_new_ones(cast: Cas
 
 def test_a_bad_upload_on_the_page_is_refused_beside_the_form(cast: Cast) -> None:
     browser = browser_of(cast.alice)
-    file = SimpleUploadedFile("p.csv", b"text\na fox\n")
+    file = SimpleUploadedFile("p.csv", b"words\na fox\n")
     answer = browser.post(f"/projects/{cast.project.pk}/prompts/import/", {"file": file}, format="multipart")
     assert answer.status_code == 400
     assert "has no column" in answer.content.decode()

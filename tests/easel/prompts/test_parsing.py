@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 TABLE_CHARACTERS = st.text(st.sampled_from('prompt,"\n\r\t aé\0'), max_size=200)
 
 
-@given(st.sampled_from(["p.txt", "p.csv", "p.tsv", "p", "p.CSV"]), st.binary(max_size=300) | TABLE_CHARACTERS)
+@given(
+    st.sampled_from(["p.txt", "p.csv", "p.tsv", "p", "p.CSV", "p.json", "p.jsonl"]),
+    st.binary(max_size=300) | TABLE_CHARACTERS,
+)
 def test_any_bytes_give_rows_or_a_refusal(name: str, content: bytes | str) -> None:
     try:
         parsed = parse_file(name, content if isinstance(content, bytes) else content.encode(), 250)

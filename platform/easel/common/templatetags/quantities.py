@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -43,6 +43,9 @@ def pace(per_second: float) -> str:
 
 
 @register.filter
-def pairs(values: Mapping[str, Any]) -> ItemsView[str, Any]:
-    """The keys and values of data that users named: `values.items` would find their own key "items" first."""
-    return values.items()
+def pairs(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The keys and values of data that users named: `values.items` would find their own key "items" first.
+
+    Of a conversation its length is told.
+    """
+    return [(key, len(one) if key == "messages" and isinstance(one, list) else one) for key, one in values.items()]
