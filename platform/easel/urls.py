@@ -10,6 +10,7 @@ from easel.accounts import views as accounts
 from easel.annotation import api as annotation_api
 from easel.annotation import live_api
 from easel.annotation import template_api as template_uses_api
+from easel.annotation import template_views as template_uses
 from easel.annotation import views as annotation
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
@@ -22,6 +23,7 @@ from easel.images import model_views as model_pages
 from easel.images import views as images
 from easel.projects import api as projects_api
 from easel.projects import template_api
+from easel.projects import template_views as template_pages
 from easel.projects import views as projects
 from easel.prompts import api as prompts_api
 from easel.prompts import views as prompts
@@ -103,6 +105,7 @@ urlpatterns = [
     path("sign-out/", accounts.SignOut.as_view(), name="sign_out"),
     path("account/", accounts.account, name="account"),
     path("account/tokens/<slug:token_key>/delete/", accounts.delete_token, name="delete_token"),
+    path("templates/preview/", annotation.preview, name="preview_template"),
     path("models/", model_pages.models, name="models"),
     path("models/new/", model_pages.new_model, name="new_model"),
     path("models/<uuid:pk>/", model_pages.model, name="model"),
@@ -110,6 +113,23 @@ urlpatterns = [
     path("projects/new/", projects.new_project, name="new_project"),
     path("projects/<uuid:pk>/", overview.overview, name="overview"),
     path("projects/<uuid:pk>/rank/", annotation.rank, name="rank"),
+    path("templates/<slug:key>/preview/", template_pages.template_preview, name="template_preview"),
+    path("projects/<uuid:pk>/template/", template_uses.use_template, name="use_template"),
+    path("projects/<uuid:pk>/templates/", template_pages.templates, name="templates"),
+    path("projects/<uuid:pk>/templates/new/", template_pages.new_template, name="new_template"),
+    path("projects/<uuid:pk>/templates/<uuid:template_pk>/", template_uses.template, name="template"),
+    path("projects/<uuid:pk>/templates/<uuid:template_pk>/build/", template_uses.template, name="build_template"),
+    path(
+        "projects/<uuid:pk>/templates/<uuid:template_pk>/publish/",
+        template_uses.publish_template,
+        name="publish_template",
+    ),
+    path(
+        "projects/<uuid:pk>/templates/<uuid:template_pk>/export/", template_uses.export_template, name="export_template"
+    ),
+    path(
+        "projects/<uuid:pk>/templates/<uuid:template_pk>/delete/", template_uses.delete_template, name="delete_template"
+    ),
     path("projects/<uuid:pk>/prompts/", prompts.prompt_list, name="prompts"),
     path("projects/<uuid:pk>/conditioning/", prompts.pictures, name="pictures"),
     path("projects/<uuid:pk>/prompts/import/", prompts.new_import, name="new_import"),

@@ -25,12 +25,15 @@ from easel.common.models import Job
 from easel.evaluation.models import Evaluation, ScoreJob, Simulation
 from easel.evaluation.services import start_evaluation
 from easel.evaluation.simulation import start_simulation
+from easel.forms.drafts import publish_draft, save_draft
+from easel.forms.models import Template
 from easel.images import imports
 from easel.images.attempts import attempt
 from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.images.services import pause
 from easel.projects.models import Invitation, Membership, Project
 from easel.projects.services import add_member, create_project, invite
+from easel.projects.template_services import make_template
 from easel.prompts.conditioning import File, add_picture
 from easel.prompts.models import ConditioningImage, Prompt, PromptImport
 from easel.prompts.services import preview_import
@@ -67,7 +70,28 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "api:schema": {"GET": OPEN},
     "api:me": {"GET": SIGNED_IN},
     "api:templates": {"GET": SIGNED_IN},
-    "api:template_versions": {"GET": SIGNED_IN},
+    "api:template_schema": {"GET": SIGNED_IN},
+    "api:template": {
+        "GET": INSPECT,
+        "PATCH": (401, 403, 404, 200, 404, 403),
+        "DELETE": (401, 403, 404, 204, 404, 403),
+    },
+    "api:template_draft": {"GET": INSPECT, "PUT": (401, 403, 404, 200, 404, 403)},
+    "api:template_versions": {"GET": INSPECT, "POST": (401, 403, 404, 201, 404, 403)},
+    "api:template_version": {"GET": INSPECT},
+    "api:template_differences": {"GET": INSPECT},
+    "api:template_dry_run": {"POST": INSPECT},
+    "api:project_templates": {"POST": (401, 403, 404, 201, 404, 403)},
+    "api:project_template": {"PUT": (401, 403, 404, 200, 404, 403)},
+    "template_preview": {"GET": (302, 200, 200, 200, 200, 200)},
+    "templates": {"GET": PAGE_OF_INSPECTORS},
+    "new_template": {"POST": ACT_OF_MANAGERS},
+    "template": {"GET": PAGE_OF_INSPECTORS, "POST": ACT_OF_MANAGERS},
+    "build_template": {"GET": PAGE_OF_INSPECTORS, "POST": ACT_OF_MANAGERS},
+    "publish_template": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
+    "export_template": {"GET": PAGE_OF_INSPECTORS},
+    "delete_template": {"POST": ACT_OF_MANAGERS},
+    "use_template": {"POST": ACT_OF_MANAGERS},
     "api:models": {"GET": SIGNED_IN, "POST": (401, 403, 403, 403, 403, 403)},  # tests/easel/registry: site admins only
     "api:model": {"GET": SIGNED_IN},
     "api:projects": {"GET": SIGNED_IN, "POST": (401, 201, 201, 201, 201, 201)},
@@ -182,6 +206,7 @@ class World:
     """One of everything that an address can name, and a client for every kind of caller."""
 
     cast: Cast
+    template: Template
     request: GenerationRequest
     waiting: GenerationRequest
     paused: GenerationRequest
@@ -220,6 +245,8 @@ def world(
         transaction.atomic(),
     ):
         patch.setenv(MODEL_PATH_VARIABLE, str(root / "models"))
+        picture = (root / "models" / "painter" / "model_index.json", "image/png")
+        patch.setattr("easel.projects.template_views.preview_of", lambda key: picture)
         yield make_world(make_cast())
         transaction.set_rollback(True)
 
@@ -265,8 +292,14 @@ def make_world(cast: Cast) -> World:
     report(training.told(claimed), timezone.now())
     training.failed(claimed)
     pause_run(paused_run, timezone.now())
+    version = cast.project.template_version
+    template = make_template(cast.project, "Mine", version.definition, cast.alice, timezone.now())
+    publish_draft(template, 1, cast.alice, timezone.now())
+    shorter = {**version.definition, "components": version.definition["components"][:-1]}
+    save_draft(template, shorter, 1, cast.alice, timezone.now())
     return World(
         cast=cast,
+        template=template,
         request=request,
         waiting=waiting,
         paused=paused,
@@ -296,8 +329,12 @@ def arguments(name: str, world: World) -> list[Any]:
     """Return what an address of that name names."""
     plain = name.removeprefix("api:")
     project = world.cast.project.pk
-    if plain == "template_versions":
-        return [world.cast.project.template_version.template_id]
+    if plain == "template_version":
+        return [world.template.pk, 1]
+    if plain in {"template_draft", "template_versions", "template_differences", "template_dry_run"}:
+        return [world.template.pk]
+    if plain in {"template", "publish_template", "export_template", "delete_template", "build_template"}:
+        return [world.template.pk] if name.startswith("api:") else [project, world.template.pk]
     if plain in {"generation", "generation_candidates", "generation_retries", "retry_generation"}:
         return [world.request.pk]
     if plain in {"generation_cancel", "generation_pause", "cancel_generation", "pause_generation"}:
@@ -326,7 +363,8 @@ def arguments(name: str, world: World) -> list[Any]:
         return [world.attempt.pk]
     if plain.startswith("assignment_") or plain == "assignment":
         return [world.assignment.pk]
-    return {
+    named: dict[str, list[Any]] = {
+        "template_preview": [stage.TEMPLATE],
         "model": [world.cast.model.pk],
         "delete_token": [world.token.token_key],
         "prompt_import": [project, world.preview.pk],
@@ -340,15 +378,26 @@ def arguments(name: str, world: World) -> list[Any]:
         "snapshot": [project, world.snapshot.pk],
         "imported_picture": [project, world.images.pk, 0],
         "conditioning_picture": [world.picture.pk],
-    }.get(plain, [project] if "projects/<uuid:pk>/" in routes()[name] else [])
+    }
+    return named.get(plain, [project] if "projects/<uuid:pk>/" in routes()[name] else [])
 
 
 def body(name: str, method: str, world: World) -> dict[str, Any]:
     """Return a body that somebody who may do it succeeds with."""
-    if method not in {"POST", "PUT"}:
+    if method not in {"POST", "PUT", "PATCH"}:
         return {}
     bodies: dict[str, dict[str, Any]] = {
         "api:projects": {"name": "Mine", "template": stage.TEMPLATE},
+        "api:template": {"name": "Theirs"},
+        "api:template_draft": {"definition": {"components": []}, "version": 2},
+        "api:template_versions": {"draft_version": 2},
+        "api:project_templates": {"name": "Yours", "from": stage.TEMPLATE},
+        "api:project_template": {"version": str(world.template.latest().pk)},
+        "new_template": {"start": stage.TEMPLATE},
+        "template": {"name": "Theirs"},
+        "build_template": {"name": "Theirs"},
+        "publish_template": {"draft_version": 2},
+        "use_template": {"version": world.template.latest().pk},
         "api:prompts": {"prompts": ["an icon of a pear"]},
         "api:generations": {"model": "Painter"},
         "new_evaluation": {

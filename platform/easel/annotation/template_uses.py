@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, QuerySet
@@ -14,6 +15,8 @@ from easel.forms.models import Template, TemplateVersion
 from easel.projects.access import inspected_by
 from easel.projects.models import Project
 
+BATCH = 200
+"""Items that are moved at once."""
 NAMED = 3
 """Projects that a refusal names."""
 
@@ -38,24 +41,24 @@ def use_template(project: Project, version: TemplateVersion) -> Moved:
     """Have a project use a version from now on.
 
     Items that are made from now on get it, and so do those that nobody has begun and whose number of images fits.
-    The others keep theirs, and so do all answers.
+    The others keep theirs, and so do all answers. Doing it again moves what an interruption left.
     """
-    with transaction.atomic():
-        Project.objects.filter(pk=project.pk).update(template_version=version)
-        waiting = _waiting(project, version)
-        # Under the items' locks nobody can lease them; what is locked by somebody else is being leased this moment.
-        found = list(
-            waiting.select_for_update(of=("self",), no_key=True, skip_locked=True).values_list("pk", flat=True)
-        )
-        begun = Assignment.objects.filter(item__in=found).values("item")
-        fitting = fitting_items(project, version).values("pk")
-        moved = (
-            Item.objects.filter(pk__in=found)
-            .exclude(pk__in=begun)
-            .filter(pk__in=fitting)
-            .update(template_version=version)
-        )
+    Project.objects.filter(pk=project.pk).update(template_version=version)
+    # A few at a time, the last of the queue first and never all of them: whoever asks for something to rank at this
+    # moment passes over locked items, and must not be told that nothing is left.
+    waiting = list(fitting_items(project, version).order_by("priority", "-pk").values_list("pk", flat=True))
+    size = max(1, min(BATCH, len(waiting) // 2))
+    moved = sum(_move(waiting[start : start + size], version) for start in range(0, len(waiting), size))
     return Moved(version, moved, _waiting(project, version).count())
+
+
+@transaction.atomic
+def _move(items: list[UUID], version: TemplateVersion) -> int:
+    """Give items another version, but those that somebody has begun by now, or is being given this moment."""
+    rows = Item.objects.filter(pk__in=items, state=Item.State.READY)
+    free = list(rows.select_for_update(of=("self",), no_key=True, skip_locked=True).values_list("pk", flat=True))
+    begun = Assignment.objects.filter(item__in=free).values("item")
+    return Item.objects.filter(pk__in=free).exclude(pk__in=begun).update(template_version=version)
 
 
 def _waiting(project: Project, version: TemplateVersion) -> QuerySet[Item]:

@@ -58,3 +58,8 @@ def _state(value: str, field: str) -> int | str:
         return int(value)
     problem = "must be a version's number, or draft" if field == "to" else "must be a version's number; 0 for none"
     raise InvalidInput(f"{field} {problem}.", fields={field: [problem]})
+
+
+def outline(form: Definition) -> list[Row]:
+    """Return what a form holds, as one side of a comparison."""
+    return side_by_side(form, form)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
+from easel.accounts.models import User
 from easel.accounts.roles import Role
 from easel.forms.models import Template
+from easel.projects.access import templates_of
 
 MOST_IMAGES_A_DAY = 1_000_000
 USUAL = "rlhf-image-ranking-batch"
@@ -29,6 +33,53 @@ class NewProjectForm(forms.Form):
         label="People an item",
         help_text="How many annotators rank each prompt's images. More people: steadier results, more work.",
     )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["template"].queryset = templates_of(user).published()  # type: ignore[attr-defined]  # a model choice
+
+
+class NewTemplateForm(forms.Form):
+    """What a new template begins with: another one, a file, or nothing."""
+
+    start = forms.CharField(max_length=60, required=False)
+    file = forms.FileField(
+        required=False,
+        max_length=200,
+        label="JSON file",
+        widget=forms.ClearableFileInput(attrs={"accept": ".json,application/json"}),
+        help_text="A template that was exported, here or from another Easel.",
+    )
+
+
+class TemplateForm(forms.Form):
+    """A template's name and description."""
+
+    name = forms.CharField(max_length=100)
+    description = forms.CharField(
+        required=False,
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it asks, and when to use it: whoever chooses a template reads this.",
+    )
+
+
+class PublishForm(forms.Form):
+    """The draft that is published, and what for."""
+
+    draft_version = forms.IntegerField(min_value=1, max_value=2**31 - 2, widget=forms.HiddenInput)
+    note = forms.CharField(
+        required=False,
+        max_length=500,
+        label="What is it for?",
+        help_text="For example: shorter, after the first round.",
+    )
+
+
+class UseForm(forms.Form):
+    """The version that a project is to use."""
+
+    version = forms.UUIDField()
 
 
 class SettingsForm(forms.Form):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from easel.annotation.models import Item
+from easel.annotation.template_uses import use_template
 from easel.forms.models import Template, TemplateVersion
 from easel.forms.services import publish
 from easel.projects.models import Project
@@ -22,7 +23,7 @@ RANK = {"type": "ranking", "name": "ranking", "label": "Rank", "levels": 5}
 
 def made_template(cast: Cast, project: Project | None = None, count: int = 4) -> TemplateVersion:
     """A published template of a project's own."""
-    form = {"components": [{**GRID, "count": count}, RANK]}
+    form: dict[str, object] = {"components": [{**GRID, "count": count}, RANK]}
     template = make_template(project or cast.project, "Icons", form, cast.alice, timezone.now())
     return publish(template, form, timezone.now())
 
@@ -105,8 +106,6 @@ def test_a_template_whose_items_remain_is_kept_for_their_answers(cast: Cast, ali
 
 @pytest.mark.django_db(transaction=True)
 def test_an_item_that_is_leased_at_the_same_moment_keeps_its_version(committed_cast: Cast) -> None:
-    from easel.annotation.template_uses import use_template
-
     stage.make_items(committed_cast, 12)
     version = made_template(committed_cast)
     people = [stage.make_user(f"rater{number}", committed_cast.project) for number in range(5)]
