@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from tests import cast as stage
 from tests.cast import API, Cast
 
+SIZES = [[64, 64], [128, 128]]
 FORM: dict[str, Any] = {
     "schema_version": 1,
     "components": [
@@ -20,7 +21,7 @@ FORM: dict[str, Any] = {
         {"type": "negative_prompt", "name": "negative", "label": "Not to be shown", "mode": "input"},
         {"type": "model_select", "name": "painter", "label": "Model"},
         {"type": "count", "name": "count", "label": "Images", "min": 2, "max": 9},
-        {"type": "settings", "name": "settings", "label": "Settings", "sizes": [[64, 64], [128, 128]], "seed": True},
+        {"type": "settings", "name": "settings", "label": "Settings", "sizes": SIZES, "seed": True, "most_steps": 150},
         {"type": "generate", "name": "go", "label": "Generate", "strength": 0.7},
         {"type": "image_grid", "name": "images", "label": "Images", "count": 4},
         {"type": "ranking", "name": "ranking", "label": "Ranking", "required": True},
