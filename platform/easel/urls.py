@@ -22,6 +22,7 @@ from easel.images import import_api, import_views, serving
 from easel.images import model_views as model_pages
 from easel.images import views as images
 from easel.projects import api as projects_api
+from easel.projects import builder_views as builder
 from easel.projects import template_api
 from easel.projects import template_views as template_pages
 from easel.projects import views as projects
@@ -118,7 +119,7 @@ urlpatterns = [
     path("projects/<uuid:pk>/templates/", template_pages.templates, name="templates"),
     path("projects/<uuid:pk>/templates/new/", template_pages.new_template, name="new_template"),
     path("projects/<uuid:pk>/templates/<uuid:template_pk>/", template_uses.template, name="template"),
-    path("projects/<uuid:pk>/templates/<uuid:template_pk>/build/", template_uses.template, name="build_template"),
+    path("projects/<uuid:pk>/templates/<uuid:template_pk>/build/", builder.build_template, name="build_template"),
     path(
         "projects/<uuid:pk>/templates/<uuid:template_pk>/publish/",
         template_uses.publish_template,

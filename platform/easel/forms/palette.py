@@ -23,14 +23,10 @@ LABELS = {
     "exclude": "Leave out of exports",
     "visible_if": "Show if",
     "required_if": "Required if",
-    "max_length": "At most so many characters",
-    "low": "Words at the low end",
-    "high": "Words at the high end",
+    "max_length": "Longest",
 }
 HELP = {
-    "name": "What answers and exports call it: small letters, digits and _.",
-    "label": "What people read above it.",
-    "help": "A line of help below it.",
+    "name": "What answers and exports call it.",
     "required": "Nobody can submit without an answer.",
     "formerly": "Answers that were given under these names stay readable.",
 }
