@@ -75,14 +75,10 @@ class DraftToSaveSerializer(serializers.Serializer[Any]):
 class MadeTemplateSerializer(TemplateSerializer):
     """A new template with its draft."""
 
-    draft = serializers.SerializerMethodField()
+    draft = DraftOfTemplateSerializer()
 
     class Meta(TemplateSerializer.Meta):
         fields = [*TemplateSerializer.Meta.fields, "draft"]
-
-    def get_draft(self, template: Template) -> DraftOfTemplateSerializer.data:  # type: ignore[valid-type]
-        """Return the draft."""
-        return render_draft(template.draft)
 
 
 class TemplateVersionSerializer(serializers.ModelSerializer[TemplateVersion]):

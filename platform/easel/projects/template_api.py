@@ -89,7 +89,7 @@ class SideSerializer(serializers.Serializer[Any]):
     lines = PropertySerializer(many=True)
 
 
-class RowSerializer(serializers.Serializer[Any]):
+class DifferenceSerializer(serializers.Serializer[Any]):
     """A component side by side."""
 
     kind = serializers.CharField(help_text="same, added, removed, renamed, moved or changed")
@@ -102,7 +102,7 @@ class DifferencesSerializer(serializers.Serializer[Any]):
 
     to = serializers.CharField(source="new", help_text="A version's number, or draft.")
     changes = ChangeSerializer(many=True)
-    rows = RowSerializer(many=True)
+    rows = DifferenceSerializer(many=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add `from`, which Python keeps for itself."""
@@ -151,7 +151,8 @@ class ProjectTemplates(APIView):
         made = template_services.make_template(
             project, valid["name"], definition, request.user, timezone.now(), description=valid["description"]
         )
-        return Response(MadeTemplateSerializer(template_for(request.user, made.pk, Act.BUILD)).data, status=201)
+        said = TemplateSerializer(template_for(request.user, made.pk, Act.BUILD)).data
+        return Response({**said, "draft": DraftOfTemplateSerializer(render_draft(made.draft)).data}, status=201)
 
 
 class TemplateDraftDetail(APIView):
