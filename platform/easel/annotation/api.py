@@ -18,13 +18,29 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.annotation import services
 from easel.annotation.access import assignment_for
-from easel.annotation.models import Annotation, Assignment
+from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.progress import day_of
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
 from easel.images.models import GenerationRequest
 from easel.projects.access import project_for
 from easel.projects.models import Project
+from easel.prompts.conversations import ROLES
+
+
+class MessageSerializer(serializers.Serializer[Any]):
+    """What somebody said in a conversation."""
+
+    role = serializers.ChoiceField(ROLES)
+    content = serializers.CharField()
+
+
+class ReferenceSerializer(serializers.Serializer[Any]):
+    """The picture that the images of a prompt start from."""
+
+    url = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
 
 
 class PromptOfItemSerializer(serializers.Serializer[Any]):
@@ -33,6 +49,8 @@ class PromptOfItemSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     text = serializers.CharField()
     negative = serializers.CharField()
+    messages = MessageSerializer(many=True, allow_null=True, help_text="The conversation that it is; null: a text.")
+    reference = ReferenceSerializer(allow_null=True)
 
 
 class CandidateOfItemSerializer(serializers.Serializer[Any]):
@@ -167,7 +185,13 @@ def render_assignment(assignment: Assignment) -> dict[str, Any]:
         "template_version": str(item.template_version_id),
         "item": {
             "id": str(item.pk),
-            "prompt": {"id": str(item.prompt_id), "text": item.prompt.text, "negative": item.prompt.negative},
+            "prompt": {
+                "id": str(item.prompt_id),
+                "text": item.prompt.text,
+                "negative": item.prompt.negative,
+                "messages": item.prompt.messages,
+                "reference": _reference(item),
+            },
             "candidates": [
                 {"id": str(one.pk), "url": f"/images/{one.pk}/", "width": one.width, "height": one.height}
                 for one in assignment.shown
@@ -177,6 +201,18 @@ def render_assignment(assignment: Assignment) -> dict[str, Any]:
             None if assignment.draft is None else {"answers": assignment.draft, "version": assignment.draft_version}
         ),
     }
+
+
+def _reference(item: Item) -> dict[str, Any] | None:
+    """The picture that an item's images start from: the prompt's own, else what was given with their request."""
+    if not hasattr(item, "picture"):
+        given = item.prompt.conditioning or (item.request.conditioning if item.request else None)
+        item.picture, item.picture_width, item.picture_height = (
+            (given.pk, given.width, given.height) if given else (None, 0, 0)
+        )
+    if item.picture is None:
+        return None
+    return {"url": f"/conditioning/{item.picture}/", "width": item.picture_width, "height": item.picture_height}
 
 
 def _next_after(done: Assignment, user: User, holding: Collection[UUID]) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ def lease(request: GenerationRequest, items: Iterable[Item], at: datetime) -> No
 def assignments_of(requests: Collection[GenerationRequest]) -> dict[UUID, Assignment]:
     """Return the assignment of each attempt whose images became an item, by the attempt's id."""
     found = Assignment.objects.of_attempts(requests)
-    return {assignment.item.request_id: assignment for assignment in found}
+    return {one.item.request_id: one for one in found if one.item.request_id is not None}
 
 
 def unfinished(project: Project, annotator: User) -> GenerationRequestQuerySet:

@@ -48,6 +48,15 @@ class ItemQuerySet(models.QuerySet["Item"]):
         return self.exclude(unranked | Q(audience=GenerationRequest.Audience.SIMULATED))
 
 
+    def version_to_answer(self, project: Project, wanted: str) -> TemplateVersion:
+        """The version of the form to answer: the wanted one where items of the project have it, else the project's."""
+        try:
+            found = self.filter(project=project, template_version=UUID(wanted)).first() if wanted else None
+        except ValueError:
+            found = None
+        return found.template_version if found else project.template_version
+
+
 class Item(models.Model):
     """What one annotator sees at once: a prompt and its candidates under a template version."""
 
@@ -62,7 +71,13 @@ class Item(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="items")
-    request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE, related_name="items")
+    request = models.ForeignKey(
+        GenerationRequest,
+        on_delete=models.CASCADE,
+        related_name="items",
+        null=True,
+        help_text="Where its images come from; null: it is a text alone.",
+    )
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="+")
     group = models.PositiveSmallIntegerField(db_default=0, default=0, help_text="Which of the seeds of a comparison.")
     candidates = models.ManyToManyField(Candidate, related_name="items")
@@ -83,12 +98,20 @@ class Item(models.Model):
 
     prompt_text: str
     prompt_negative: str
-    """Its prompt's words, where the row came off the queue."""
+    prompt_messages: str | None
+    """Its prompt's words, and its conversation as JSON, where the row came off the queue."""
+    picture: UUID | None
+    picture_width: int
+    picture_height: int
+    """What its images start from, where that is known: it is where the row came off the queue."""
 
     objects = ItemQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["request", "prompt", "group"], name="item_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "prompt", "group"], name="item_once"),
+            models.UniqueConstraint(fields=["prompt"], condition=Q(request=None), name="text_item_once"),
+        ]
         indexes = [
             models.Index("project", models.F("priority").desc(), "id", condition=Q(state="ready"), name="item_ready"),
         ]
@@ -116,7 +139,8 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
 
     def of_attempts(self, requests: Collection[GenerationRequest]) -> AssignmentQuerySet:
         """Those of live attempts, with what is shown of them."""
-        return self.filter(item__request__in=requests).select_related("item__prompt")
+        rows = self.filter(item__request__in=requests)
+        return rows.select_related("item__prompt__conditioning", "item__request__conditioning")
 
     def submitted(self, item: Item) -> AssignmentQuerySet:
         """Those of an item that count; surplus ones do not."""

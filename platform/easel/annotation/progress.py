@@ -69,12 +69,22 @@ class Overview:
         return max([1, *(int(day["n"]) for day in self.days)])
 
 
-def next_step(figures: Overview, *, live: bool, failed: bool) -> str:
-    """Return what a project needs next: prompts, images, retry, rankings, export; `wait`: images are on their way."""
+def next_step(figures: Overview, *, live: bool, failed: bool, writes: bool = False, texts: bool = False) -> str:
+    """Return what a project needs next: prompts, images, retry, rankings, export; `wait`: images are on their way.
+
+    live: whether images are being made. Of its form: writes: annotators write the prompts, so that `write` is what it
+    needs first; texts: it shows no images.
+    """
+    if writes and not figures.annotations:
+        return "write"
     if not figures.prompts:
         return "prompts"
     if figures.items > figures.items_done:
         return "rankings"
+    if writes:
+        return "export"
+    if texts:
+        return "export" if figures.items else "wait"
     if live:
         return "wait"
     if failed:

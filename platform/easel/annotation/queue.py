@@ -6,6 +6,7 @@ run them. They agree with `AssignmentQuerySet.taking_part` on what counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
@@ -36,17 +37,23 @@ _WANTED = """
     )
 """
 _SEARCH = f"""
-    SELECT item.*, prompt.text AS prompt_text, prompt.negative AS prompt_negative
+    SELECT item.*, prompt.text AS prompt_text, prompt.negative AS prompt_negative,
+        prompt.metadata ->> 'messages' AS prompt_messages,
+        picture.id AS picture, picture.width AS picture_width, picture.height AS picture_height
     FROM annotation_item AS item JOIN prompts_prompt AS prompt ON prompt.id = item.prompt_id
+    LEFT JOIN images_generationrequest AS request ON request.id = item.request_id
+    LEFT JOIN prompts_conditioningimage AS picture
+        ON picture.id = coalesce(prompt.conditioning_id, request.conditioning_id)
     WHERE {_WANTED} AND item.id <> ALL (%(gone)s)
     ORDER BY item.priority DESC, item.id LIMIT 1
     FOR NO KEY UPDATE OF item SKIP LOCKED
 """  # noqa: S608 -- made of our own texts only
 _CANDIDATES = f"""
     SELECT candidate.id, candidate.width, candidate.height
-    FROM annotation_item_candidates AS link JOIN images_candidate AS candidate ON candidate.id = link.candidate_id
-    WHERE link.item_id = %(item)s
-    AND EXISTS (SELECT FROM annotation_item AS item WHERE item.id = %(item)s AND {_WANTED})
+    FROM annotation_item AS item
+    LEFT JOIN annotation_item_candidates AS link ON link.item_id = item.id
+    LEFT JOIN images_candidate AS candidate ON candidate.id = link.candidate_id
+    WHERE item.id = %(item)s AND {_WANTED}
     ORDER BY candidate.id
 """  # noqa: S608 -- made of our own texts only
 
@@ -60,12 +67,12 @@ def begun(project: Project, annotator: User, request: UUID | None = None) -> lis
 
 def next_item(
     project: Project, annotator: User, at: datetime, gone: Collection[UUID], request: UUID | None = None
-) -> tuple[Item, list[Candidate]] | None:
+) -> tuple[Item, list[Candidate] | None] | None:
     """Lock the next item that is not among `gone`, and return it with its candidates; None when nothing is left.
 
     The lock is taken without waiting, so that two who ask at the same moment get different items. The candidates are
     read under it, and only where the item is still to be had: the search looked before, and what it found may be gone.
-    Then there are no candidates.
+    Then they are None; a text has no candidates, which is an empty list.
     """
     wanted = {
         "project": project.pk,
@@ -79,5 +86,11 @@ def next_item(
     if not found:
         return None
     (item,) = found
-    item.prompt = Prompt(pk=item.prompt_id, text=item.prompt_text, negative=item.prompt_negative)
-    return item, list(Candidate.objects.raw(_CANDIDATES, {**wanted, "item": item.pk}))
+    item.prompt = Prompt(
+        pk=item.prompt_id,
+        text=item.prompt_text,
+        negative=item.prompt_negative,
+        metadata={"messages": json.loads(item.prompt_messages)} if item.prompt_messages else {},
+    )
+    rows = list(Candidate.objects.raw(_CANDIDATES, {**wanted, "item": item.pk}))
+    return item, [row for row in rows if row.pk is not None] if rows else None

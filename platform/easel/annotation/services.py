@@ -17,6 +17,7 @@ from easel.accounts.models import User
 from easel.annotation import live
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.queue import begun, next_item
+from easel.annotation.texts import gather_texts
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
@@ -61,11 +62,11 @@ class AssignmentFinished(Conflict):
 def gather(at: datetime, project: Project | None = None) -> int:
     """Make an item of every prompt whose images of a request are all there; return how many were made. Idempotent.
 
-    A comparison gives an item for each prompt and seed, with one image of each model.
+    A comparison gives an item for each prompt and seed, with one image of each model. Where a project's form shows no
+    images, each prompt is an item as it is.
     """
-    return sum(
-        _gather_request(pk, at) for pk in GenerationRequest.objects.ungathered(project).values_list("pk", flat=True)
-    )
+    waiting = GenerationRequest.objects.ungathered(project).values_list("pk", flat=True)
+    return sum(_gather_request(pk, at) for pk in waiting) + gather_texts(at, project)
 
 
 @transaction.atomic
@@ -140,7 +141,7 @@ def _lease_new(project: Project, annotator: User, at: datetime, request: UUID | 
         if found is None:
             return None
         item, candidates = found
-        if candidates:
+        if candidates is not None:
             break
         gone.append(item.pk)
     shown = random.SystemRandom().sample(candidates, len(candidates))

@@ -10,10 +10,12 @@ from django.db.models import Count, QuerySet
 
 from easel.accounts.models import User
 from easel.annotation.models import Assignment, Item
+from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict
 from easel.forms.models import Template, TemplateVersion
 from easel.projects.access import inspected_by
 from easel.projects.models import Project
+from easel.prompts.services import GATHER
 
 BATCH = 200
 """Items that are moved at once."""
@@ -44,6 +46,8 @@ def use_template(project: Project, version: TemplateVersion) -> Moved:
     The others keep theirs, and so do all answers. Doing it again moves what an interruption left.
     """
     Project.objects.filter(pk=project.pk).update(template_version=version)
+    if not version.form.images:
+        send_on_commit(GATHER, project=str(project.pk))
     # A few at a time, the last of the queue first and never all of them: whoever asks for something to rank at this
     # moment passes over locked items, and must not be told that nothing is left.
     waiting = list(fitting_items(project, version).order_by("priority", "-pk").values_list("pk", flat=True))

@@ -91,7 +91,8 @@ def loop_of(project: Project) -> Loop:
     rounds = [_round(run, newest_of, tallies, promoted) for run in reversed(runs)]
     newest_tally = tallies[newest.pk] if newest else None
     snapshot = DatasetSnapshot.objects.frozen(project).first()
-    rankings = Annotation.objects.filter(project=project).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
+    of_images = Annotation.objects.filter(project=project, item__request__isnull=False)
+    rankings = of_images.exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
     made = next((run.made for run in runs if run.made), None)
     compared = {one.b_id for one in evaluations} | {one.a_id for one in evaluations}
     is_better = newest is not None and newest_tally is not None and newest_tally.outcome == "better"

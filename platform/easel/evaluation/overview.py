@@ -30,7 +30,9 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
     requests = progress_of(project, at, 3)
     loop = loop_of(project)
     live = any(one.live for one in requests)
-    step = next_step(figures, live=live, failed=any(one.failed for one in requests))
+    form = project.template_version.form
+    failed = any(one.failed for one in requests)
+    step = next_step(figures, live=live, failed=failed, writes=form.live, texts=not form.images)
     context = {
         "project": project,
         "figures": figures,
@@ -38,6 +40,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
         "newest": Candidate.objects.of_project(project)[:5],
         "loop": loop,
         "live": live,
+        "form": form,
         "watch": live or loop.live,
         "next_step": next_of(step, loop),
         "may_rank": may(project.role, Act.RANK),

@@ -27,11 +27,10 @@ from easel.common.storage import storage
 from easel.images.metadata import BrokenMetadata, ImageMetadata, read_metadata
 from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.images.previews import preview_of
-from easel.images.services import GATHER
 from easel.projects.models import Project
 from easel.prompts.models import MAX_TEXT, Prompt
 from easel.prompts.parsing import Parsed, Row
-from easel.prompts.services import add_prompts
+from easel.prompts.services import GATHER, add_prompts
 from easel.registry.imported import MAX_NAME, imported_models
 
 MAX_FILES = 50  # a page waits for them: 0.2 s of CPU each at 1,024 pixels

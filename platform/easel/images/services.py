@@ -20,6 +20,7 @@ from easel.images import previews
 from easel.images.models import Candidate, Chunk, GenerationRequest
 from easel.projects.models import Project
 from easel.prompts.models import ConditioningImage, Prompt
+from easel.prompts.services import GATHER
 from easel.registry.models import ModelVersion
 from generation.types import (
     Claim,
@@ -33,7 +34,6 @@ from generation.types import (
 )
 
 RENDER = "render"
-GATHER = "easel.annotation.gather"  # annotation lies above this app: it is rung by name, never imported
 MAX_IMAGES = 200_000
 MAX_IMAGES_PER_PROMPT = 64
 MAX_LIVE_IMAGES = 64  # a person waits for them

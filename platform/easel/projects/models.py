@@ -53,7 +53,8 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         found: dict[UUID, list[UUID]] = {}
         rows = self.filter(items__in=[item for item in items if item]).order_by("items__candidates__id")
         for pk, candidate in rows.values_list("pk", "items__candidates__id"):
-            found.setdefault(pk, []).append(candidate)
+            if candidate is not None:  # an item of a text has no images
+                found.setdefault(pk, []).append(candidate)
         return found
 
 

@@ -23,5 +23,5 @@ def import_for(project: Project, pk: UUID) -> PromptImport:
 
 
 def picture_for(user: User | AnonymousUser, pk: UUID) -> ConditioningImage:
-    """Return a picture that images start from to a member who may see how they were made."""
-    return row_for(ConditioningImage.objects.all(), user, pk, Act.INSPECT, "picture")
+    """Return a picture that images start from to any member of its project, as with images: forms may show it."""
+    return row_for(ConditioningImage.objects.all(), user, pk, Act.SEE, "picture")

@@ -10,10 +10,14 @@ from django.conf import settings
 from django.db import transaction
 
 from easel.accounts.models import User
+from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, NotFound
+from easel.forms.models import form_of
 from easel.projects.models import Project
 from easel.prompts.models import Prompt, PromptImport
 from easel.prompts.parsing import Parsed, Rejected, Row, parse_file
+
+GATHER = "easel.annotation.gather"  # annotation lies above this app: it is rung by name, never imported
 
 
 def drop_known(project: Project, parsed: Parsed) -> Parsed:
@@ -31,7 +35,7 @@ def drop_known(project: Project, parsed: Parsed) -> Parsed:
 @transaction.atomic
 def add_prompts(project: Project, parsed: Parsed, at: datetime) -> tuple[list[Prompt], list[Rejected]]:
     """Add the rows that are not in the project yet, all or none; return them and what was not taken, with reasons."""
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two imports at once must not clash half-way
+    now = Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two imports at once must not clash
     parsed = drop_known(project, parsed)
     prompts = [
         Prompt(
@@ -47,6 +51,8 @@ def add_prompts(project: Project, parsed: Parsed, at: datetime) -> tuple[list[Pr
         for row in parsed.rows
     ]
     Prompt.objects.bulk_create(prompts, batch_size=1_000)
+    if prompts and not form_of(now.template_version_id).images:
+        send_on_commit(GATHER, project=str(project.pk))
     return prompts, parsed.rejected
 
 

@@ -40,7 +40,7 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
         for row in page:
             version = row.item.template_version
             if version.pk not in excluded:
-                excluded[version.pk] = {part.name for part in version.form.components if part.exclude}
+                excluded[version.pk] = {part.name for part in version.form.walk() if part.exclude}
             yield {
                 "format": FORMAT_VERSION,
                 "id": str(row.pk),
@@ -52,7 +52,7 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
                 "active_ms": row.active_ms,
                 "surplus": row.assignment.state == row.assignment.State.SURPLUS,
                 "held_out": row.item.prompt.held_out,
-                "evaluation": row.item.request.kind == GenerationRequest.Kind.EVALUATION,
+                "evaluation": _is_of_evaluation(row),
                 "template": version.template.key,
                 "template_version": version.number,
                 "prompt": row.item.prompt.text,
@@ -78,6 +78,11 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
                     for candidate in (candidates[pk] for pk in row.assignment.shown_order)
                 ],
             }
+
+
+def _is_of_evaluation(row: Annotation) -> bool:
+    request = row.item.request
+    return request is not None and request.kind == GenerationRequest.Kind.EVALUATION
 
 
 def _pages(rows: Iterator[Annotation]) -> Iterator[list[Annotation]]:

@@ -47,14 +47,15 @@ class Filters(Contract):
 def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: datetime) -> QuerySet[Annotation]:
     """Annotations that a snapshot of that moment takes. `least_agreement` is asked of whole items, not here.
 
-    Never among them: what was annotated of held-out prompts or of evaluations, which nothing may be trained on, and
-    surplus annotations. Gold items will be left out here too.
+    Never among them: what was annotated of held-out prompts or of evaluations, which nothing may be trained on, what
+    was annotated of texts, which has no images, and surplus annotations. Gold items will be left out here too.
     """
     rows = Annotation.objects.filter(
         project=project,
         created_at__lte=at,
         assignment__state=Assignment.State.SUBMITTED,
         item__prompt__held_out=False,
+        item__request__isnull=False,
     ).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
     if not include_simulated:
         rows = rows.filter(annotator__kind=User.Kind.HUMAN)

@@ -229,6 +229,9 @@ def _preferences(snapshot: DatasetSnapshot, passed: Passed, pulse: Pulse) -> Ite
             split = splits.of(said[0].text)
             if split is None:  # it is near a held-out prompt
                 continue
+            if len(images[item]) < 2:  # one image is compared with nothing
+                passed.silent += 1
+                continue
             places = {str(image.candidate): place for place, image in enumerate(images[item])}
             judgements = tuple(_judgement(snapshot, one, places, weights.get(one.annotator, 1.0)) for one in said)
             together = aggregate(len(places), judgements)
