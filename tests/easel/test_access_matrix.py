@@ -191,7 +191,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "cancel_generation": {"POST": (302, 403, 404, 302, 404, 302)},
     "image": {"GET": (401, 200, 404, 200, 404, 200)},
     "api:conditioning": {"GET": INSPECT, "POST": (401, 403, 404, 201, 404, 201)},
-    "conditioning_picture": {"GET": (401, 403, 404, 200, 404, 200)},
+    "conditioning_picture": {"GET": (401, 200, 404, 200, 404, 200)},
     "pictures": {"GET": PAGE_OF_INSPECTORS, "POST": (302, 403, 404, 302, 404, 302)},
     "api:images": {"POST": (401, 403, 404, 201, 404, 403)},
     "new_image_import": {"GET": PAGE_OF_MANAGERS, "POST": ACT_OF_MANAGERS},
