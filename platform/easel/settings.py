@@ -65,7 +65,8 @@ WSGI_APPLICATION = "easel.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [REPOSITORY / "templates" / "pages"],
+        # A component's field.html stands in its folder: "components/ranking/field.html".
+        "DIRS": [REPOSITORY / "templates" / "pages", REPOSITORY / "platform" / "easel" / "forms"],
         "APP_DIRS": False,
         "OPTIONS": {
             "context_processors": [
@@ -121,6 +122,11 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [REPOSITORY / "platform" / "easel" / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "easel.forms.finders.ComponentFinder",
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
@@ -149,6 +155,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "manifest-src": [SELF],
         "form-action": [SELF],
+        "frame-src": [SELF],  # the builder shows a form as annotators get it
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     },

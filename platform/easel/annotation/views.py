@@ -2,63 +2,103 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
+from csp.constants import SELF
+from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.utils import timezone
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
 from easel.accounts.roles import Act
-from easel.annotation.models import Annotation
+from easel.annotation.models import Annotation, Item
+from easel.annotation.page import page_of as form_page_of
+from easel.annotation.page import sample_of
 from easel.annotation.progress import day_of
 from easel.annotation.services import SKIP_REASONS
 from easel.common.paging import page_of
 from easel.forms.definition import Definition
+from easel.forms.reading import InvalidDefinition, parse_definition
+from easel.images.attempts import choices
 from easel.images.models import Candidate
 from easel.images.progress import images_on_their_way
 from easel.projects.access import may, project_for
+from easel.projects.models import Project
 from easel.projects.text import to_html
+from easel.registry.models import ModelVersion
 
 
 @require_safe
 @ensure_csrf_cookie
 def rank(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The ranking page: the form of the project's template version, filled by the page's own script."""
+    """The ranking page: the form of the project's template version, filled by the page's own script.
+
+    `?version=` names another version that items of the project have: those are answered in the form they were made for.
+    """
     project = project_for(request.user, pk, Act.RANK)
     assert isinstance(request.user, User)
-    form = project.template_version.form
+    version = Item.objects.version_to_answer(project, request.GET.get("version", ""))
     day = day_of(request.user, project, timezone.now())
+    config = {
+        "project": str(project.pk),
+        "template_version": str(version.pk),
+        "generating": images_on_their_way(project),
+        "progress": {"today": day.today, "median_ms": day.median_ms, "left": day.left},
+    }
     context = {
         "project": project,
-        "definition": _definition_for_page(form),
         "guidelines_html": to_html(project.guidelines) if project.guidelines else "",
-        "config": {
-            "project": str(project.pk),
-            "api": "/api/v1/",
-            "template_version": str(project.template_version_id),
-            "lease_heartbeat_s": 60,
-            "generating": images_on_their_way(project),
-            "skip_reasons": [{"value": value, "label": label} for value, label in SKIP_REASONS.items()],
-            "progress": {"today": day.today, "median_ms": day.median_ms, "left": day.left},
-        },
         "may_inspect": may(project.role, Act.INSPECT),
     }
-    return render(request, "annotation/rank.html", context)
+    return render(request, "annotation/rank.html", {**context, **_page(version.form, config, project)})
 
 
-def _definition_for_page(form: Definition) -> dict[str, Any]:
-    parts = []
-    for component in form.components:
-        part = component.model_dump(mode="json")
-        if component.type == "markdown":
-            part["html"] = to_html(component.text)
-        parts.append(part)
-    return {"components": parts}
+@require_POST
+@xframe_options_sameorigin
+@csp_replace({"frame-ancestors": [SELF]})
+def preview(request: HttpRequest) -> HttpResponse:
+    """Show a definition as annotators would get it, with sample images, in a frame of the builder. Nothing is stored."""
+    form = parse_definition(_json(request.POST.get("definition", "")))
+    config = {
+        "project": "",
+        "template_version": "",
+        "generating": 0,
+        "progress": {"today": 0},
+        "sample": sample_of(form),
+    }
+    return render(request, "annotation/preview.html", _page(form, config, None))
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidDefinition("The definition is no JSON.", fields={"definition": ["is no JSON"]}) from None
+
+
+def _page(form: Definition, config: dict[str, Any], project: Project | None) -> dict[str, Any]:
+    page = form_page_of(form)
+    models = choices(form)
+    usual = ModelVersion.objects.usual_of(project.generator if project else None)
+    return {
+        "page": page,
+        "scripts": [static(f"easel/components/{kind}/field.js") for kind in page.types],
+        "models": [{"id": model.pk, "name": model.name, "usual": model == usual} for model in models],
+        "config": {
+            "api": "/api/v1/",
+            "lease_heartbeat_s": 60,
+            "skip_reasons": [{"value": value, "label": label} for value, label in SKIP_REASONS.items()],
+            **config,
+        },
+    }
 
 
 @require_safe

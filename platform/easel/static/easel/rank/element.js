@@ -11,6 +11,7 @@ export class EaselRanking extends HTMLElement {
   ranking = new Ranking([]);
   #candidates = new Map();
   #chips = new Map();
+  #labels = [];
   #drag = null;
   #list = document.createElement("ol");
 
@@ -31,11 +32,13 @@ export class EaselRanking extends HTMLElement {
     this.addEventListener("dragstart", (event) => event.preventDefault());
   }
 
-  show(candidates, groups, { ties, levels }) {
+  // labels: names of the places, where they are buckets
+  show(candidates, groups, { ties, levels, labels = [] }) {
     this.cancel();
+    this.#labels = labels;
     this.#candidates = new Map(candidates.map((candidate) => [candidate.id, candidate]));
     this.#chips = new Map(candidates.map((candidate) => [candidate.id, chipOf(candidate)]));
-    this.ranking = new Ranking(this.#candidates.keys(), { ties, levels });
+    this.ranking = new Ranking(this.#candidates.keys(), { ties, levels, buckets: labels.length });
     this.ranking.load(groups);
     this.#grow();
     this.#render();
@@ -63,7 +66,9 @@ export class EaselRanking extends HTMLElement {
   // Label the places' buttons for the image that they would be given to.
   aim(candidate) {
     for (const slot of this.#list.children) {
-      const label = candidate ? `Place ${slot.dataset.place}: put image ${candidate.letter} here` : `Place ${slot.dataset.place}`;
+      const name = this.#labels[slot.dataset.place - 1];
+      const place = `Place ${slot.dataset.place}${name ? `, ${name}` : ""}`;
+      const label = candidate ? `${place}: put image ${candidate.letter} here` : place;
       slot.querySelector(".slot-number").setAttribute("aria-label", label);
     }
   }
@@ -185,7 +190,8 @@ export class EaselRanking extends HTMLElement {
     while (this.#list.children.length > this.ranking.size) this.#list.lastElementChild.remove();
     for (const [index, slot] of [...this.#list.children].entries()) {
       slot.dataset.place = index + 1;
-      slot.querySelector(".slot-number").textContent = index + 1;
+      slot.querySelector(".slot-number").textContent = this.#labels[index] ? `${index + 1} ${this.#labels[index]}` : index + 1;
+      slot.classList.toggle("is-bucket", Boolean(this.#labels[index]));
     }
     this.aim(null);
   }
@@ -207,7 +213,7 @@ export class EaselRanking extends HTMLElement {
   }
 }
 
-function chipOf(candidate) {
+export function chipOf(candidate) {
   const chip = document.createElement("span");
   chip.className = "chip";
   chip.dataset.candidate = candidate.id;

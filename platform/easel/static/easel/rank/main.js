@@ -1,10 +1,13 @@
-// The ranking page: leases items ahead, shows one, takes the keys, and hands what is submitted to the outbox.
+// The ranking page: leases items ahead, shows one, and hands what is submitted to the outbox. What the keys do stands in
+// keys.js; how images are asked for in a live form, in live.js.
 
+import { Form } from "../form/form.js";
 import { openDialog } from "../page.js";
 import { Api, Unreachable } from "./api.js";
-import "./element.js";
-import { fieldsOf } from "./fields.js";
+import { listen } from "./keys.js";
+import { Live } from "./live.js";
 import { Outbox } from "./outbox.js";
+import { Rehearsal } from "./rehearsal.js";
 import { Shelf } from "./storage.js";
 import { Tiles } from "./tiles.js";
 import { Work } from "./work.js";
@@ -18,21 +21,19 @@ const MOST_HELD = 10; // as many as the API takes
 const FIGURES_MS = 20_000; // the day's figures are asked for at most this often
 
 const config = JSON.parse(document.getElementById("rank-config").textContent);
-const user = document.querySelector("meta[name=easel-user]")?.content ?? "";
+const user = config.sample ? "preview" : (document.querySelector("meta[name=easel-user]")?.content ?? "");
 const $ = (id) => document.getElementById(id);
 const one = (selector) => document.querySelector(selector);
 
-const api = new Api(config.api);
+const api = config.sample ? new Rehearsal(config.sample) : new Api(config.api);
 const drafts = new Shelf("draft", user);
 const refused = new Shelf("refused", user);
 const outbox = new Outbox(api, new Shelf("outbox", user), (entry) => (entry.project === config.project ? holding() : []));
 drafts.sweep(KEEP_DRAFTS_DAYS);
 
-const form = $("item");
-const fields = fieldsOf(form);
-const rankings = fields.filter((field) => field.type === "ranking").map((field) => field.element);
-const ticks = fields.filter((field) => field.type === "all_bad");
-let strip = rankings[0] ?? null; // the ranking that keys and tiles work on
+const root = $("item");
+const form = await Form.of(root, JSON.parse($("definition").textContent));
+let judge = form.judges[0] ?? null; // the field that letters, digits and tiles work on
 
 let current = null; // the Work that is shown
 let queue = []; // Works that are leased and fetched ahead
@@ -46,14 +47,17 @@ let pollTimer = 0;
 let figuresAt = -FIGURES_MS;
 const day = { ...config.progress };
 
-const grid = one("[data-type=image_grid]");
+const grid = one("[data-type=image_grid], [data-type=image]");
 const tiles = grid
-  ? new Tiles(grid, $("tile-part"), { press, lift: (event, id) => strip?.lift(event, id), zoom: (id) => enlarge(id), moved: aim })
+  ? new Tiles(grid, $("tile-part"), { press, lift: (event, id) => current && judge?.lift?.(event, id), zoom: (id) => enlarge(id), moved: aim })
   : null;
 const zoom = new Zoom($("zoom"), {
-  placeOf: (id) => strip?.ranking.placeOf(id) ?? 0,
+  placeOf: (id) => judge?.standing(id).place ?? 0,
   current: () => tiles?.current ?? null,
 });
+const live = form.generate
+  ? new Live({ api, form, tiles, project: config.project, shelf: new Shelf("live", user), sample: config.sample, show: (assignment, pictures) => take(assignment, pictures), blank, announce, notify })
+  : null;
 
 // --- Items: leased ahead, shown, submitted, skipped -----------------------------------------------------------------------
 
@@ -64,7 +68,7 @@ function holding() {
 
 // Ask for an item while fewer than two are here.
 async function lease() {
-  if (leasing || queue.length || document.hidden) return;
+  if (live || leasing || queue.length || document.hidden) return;
   leasing = true;
   clearTimeout(pollTimer);
   try {
@@ -83,21 +87,35 @@ async function lease() {
 }
 
 function poll(wait = POLL_MS) {
+  if (live) return; // what there is to do, the annotator asks for
   clearTimeout(pollTimer);
   pollTimer = setTimeout(lease, wait);
 }
 
 function receive(assignment) {
-  if (!assignment) return nothing();
+  if (!assignment) return live ? undefined : nothing();
   const known = finished.has(assignment.id) || outbox.has(assignment.id) || holding().includes(assignment.id);
   if (known) return poll(1_000);
   exhausted = false;
-  const work = new Work(assignment, api, drafts);
+  const work = workOf(assignment);
+  if (current) queue.push(work);
+  else show(work);
+}
+
+// The images of an attempt are all there: its assignment takes the page.
+function take(assignment, pictures) {
+  if (finished.has(assignment.id) || outbox.has(assignment.id)) return;
+  current?.clock.pause();
+  current?.draft.save();
+  show(workOf(assignment, pictures));
+}
+
+function workOf(assignment, pictures) {
+  const work = new Work(assignment, api, drafts, pictures);
   work.draft.addEventListener("change", () => work === current && showSaved());
   work.draft.addEventListener("stale", () => work === current && askAboutNewer());
   work.draft.addEventListener("finished", (event) => work === current && overtaken(work, event.detail));
-  if (current) queue.push(work);
-  else show(work);
+  return work;
 }
 
 function nothing() {
@@ -116,36 +134,42 @@ function problem(status, body) {
 }
 
 function show(work) {
+  // An item keeps the version of the form that it was made for: another version is another page.
+  if (work.version !== config.template_version) return location.assign(`?version=${work.version}`);
   current = work;
   shownAt = performance.now();
   state("item");
-  for (const text of document.querySelectorAll("[data-prompt]")) text.textContent = work.item.prompt.text;
-  for (const line of document.querySelectorAll("[data-negative]")) {
-    line.hidden = !work.item.prompt.negative;
-    line.lastElementChild.textContent = work.item.prompt.negative ?? "";
-  }
-  for (const field of fields) {
-    field.show(work.answers[field.name], work);
-    field.complain("");
-  }
+  root.classList.remove("is-blank");
+  form.show(work.answers, work);
   tiles?.show(work);
   mark();
   showSaved();
-  for (const text of document.querySelectorAll("[data-prompt]")) {
-    if (text.scrollHeight > text.clientHeight + 1) text.tabIndex = 0;
-    else text.removeAttribute("tabindex");
-  }
-  restart(form, "is-new");
-  scrollTo(0, 0);
+  $("submit").disabled = false;
+  restart(root, "is-new");
+  if (!live) scrollTo(0, 0);
   if (!one("dialog[open]")) focusTile();
   if (!document.hidden) work.clock.touch();
   if (work.draft.newer) askAboutNewer();
 }
 
+// A form without an item: before the first images of a live form, and between two prompts.
+function blank() {
+  current = null;
+  const nothing = { answers: {}, candidates: [], pictures: new Map(), item: { prompt: { text: "", negative: "" } } };
+  state("item");
+  root.classList.add("is-blank");
+  form.show({}, nothing);
+  tiles?.show(nothing);
+  mark();
+  showSaved();
+  $("submit").disabled = true;
+}
+
 function advance(startedAt) {
   const next = queue.shift();
   current = null;
-  if (next) {
+  if (live) live.next();
+  else if (next) {
     show(next);
     requestAnimationFrame(() => {
       const channel = new MessageChannel(); // a message after the frame comes when it is painted
@@ -157,41 +181,27 @@ function advance(startedAt) {
   }
 }
 
-function readAnswers() {
-  const answers = {};
-  for (const field of fields) {
-    const answer = field.read();
-    if (answer !== undefined) answers[field.name] = answer;
-  }
-  return answers;
-}
-
 function complaint() {
-  const answers = readAnswers();
-  let first = null;
-  for (const field of fields) {
-    const words = field.check(answers, fields);
-    field.complain(words);
-    if (words) first ??= field;
-  }
-  const [field] = fields;
-  if (!first && field && !Object.keys(answers).length) {
+  const [field] = form.fields;
+  let first = form.check();
+  if (!first && field && !Object.keys(form.read()).length) {
     field.complain(`Nothing is answered yet. Start with “${field.label}”, or skip this item.`);
     first = field;
   }
   if (first) {
+    form.reveal(first);
     first.focus();
-    first.section.scrollIntoView({ block: "nearest" });
   }
   return first !== null;
 }
 
 function submit() {
   const startedAt = performance.now();
-  if (!current || startedAt - shownAt < SETTLE_MS) return;
+  if (!current) return live ? live.hint() : undefined;
+  if (startedAt - shownAt < SETTLE_MS) return;
   if (current.draft.newer) return askAboutNewer();
   if (complaint()) return;
-  current.answers = readAnswers();
+  current.answers = form.read();
   leave("annotation", { answers: current.answers, active_ms: current.clock.ms }, startedAt);
   day.today += 1;
   count();
@@ -245,7 +255,7 @@ function recall(entry, work, body) {
     return poll(0);
   }
   if (current) {
-    current.answers = readAnswers();
+    current.answers = form.read();
     current.clock.pause();
     queue.unshift(current);
   }
@@ -254,7 +264,7 @@ function recall(entry, work, body) {
   show(work);
   work.draft.resume();
   for (const [name, messages] of problems) {
-    const field = fields.find((one) => one.name === name);
+    const field = form.of(name);
     field?.complain(`“${field.label}” ${messages.join(" ")}.`.replace(/\.\.$/, "."));
   }
   notify("warning", `This item was not accepted yet. ${problems.length ? "See what is marked below, then submit it again." : (body?.detail ?? "")}`);
@@ -273,8 +283,9 @@ function overtaken(work, detail) {
 // --- Drafts -----------------------------------------------------------------------------------------------------------------
 
 function changed() {
+  form.refresh();
   if (!current) return;
-  current.answers = readAnswers();
+  current.answers = form.read();
   current.draft.change();
 }
 
@@ -296,7 +307,7 @@ function decide(mine) {
   const newer = current.draft.decide(mine);
   if (!mine) {
     current.answers = newer.answers ?? {};
-    for (const field of fields) field.show(current.answers[field.name], current);
+    form.show(current.answers, current);
     mark();
     showSaved();
   }
@@ -304,178 +315,111 @@ function decide(mine) {
   focusTile();
 }
 
-// --- Ranking ----------------------------------------------------------------------------------------------------------------
+// --- Placing images ---------------------------------------------------------------------------------------------------------
 
-function press(id, tie) {
-  if (!strip) return;
-  if (!strip.perform(tie ? "tie" : "next", id)) announce(tie && !strip.ranking.ties ? "Ties are off in this form." : `${strip.describe(id)}.`);
+function press(id, shift) {
+  if (!current || !judge) return;
+  const words = judge.press(id, shift);
+  if (words) announce(words);
 }
 
 function give(id, place) {
-  if (!strip || !id) return;
-  if (place === 0) strip.perform("remove", id);
-  else if (place > strip.ranking.size) announce(`There are ${strip.ranking.size} places.`);
-  else strip.perform("give", id, place);
+  if (!current || !judge || !id) return;
+  const words = judge.give(id, place);
+  if (words) announce(words);
 }
 
 function undo(verb) {
-  const before = strip?.ranking.slots;
-  if (!strip?.perform(verb)) return;
-  const moved = current.candidates.filter(({ id }) => placeIn(before, id) !== strip.ranking.placeOf(id));
-  announce(`${verb === "undo" ? "Undone" : "Redone"}. ${moved.map(({ id }) => strip.describe(id)).join("; ")}.`);
-}
-
-function placeIn(slots, id) {
-  return slots.findIndex((slot) => slot.includes(id)) + 1;
+  const words = current && judge?.[verb]();
+  if (words) announce(words);
 }
 
 function mark() {
-  tiles?.mark(strip?.ranking);
+  tiles?.mark(current && judge);
   zoom.refresh();
-  $("undo").disabled = !strip?.ranking.canUndo;
-  $("redo").disabled = !strip?.ranking.canRedo;
+  $("undo").disabled = !current || !judge?.canUndo;
+  $("redo").disabled = !current || !judge?.canRedo;
 }
 
 function aim() {
-  strip?.aim(tiles?.current ?? null);
+  for (const part of form.parts) part.aim(tiles?.current ?? null);
+  live?.aim();
 }
 
 function enlarge(id, flip = false) {
-  if (!current || !tiles) return;
+  if (!current || !tiles?.current) return;
   zoom.show(current, { current: id ?? tiles.current.id, flip, pixelated: tiles.isPixelated(innerHeight / 2) });
 }
 
-form.addEventListener("easel-change", ({ target, detail }) => {
-  strip = target;
-  if (detail.id) announce(`${strip.describe(detail.id)}.`);
-  fields.find((field) => field.element === target)?.complain("");
+function takeUp(target, words) {
+  judge = form.holding(target) ?? judge;
+  judge?.complain("");
+  if (words) announce(words);
   mark();
   changed();
-});
-form.addEventListener("easel-choose", ({ target, detail }) => {
-  strip = target;
-  tiles?.choose(detail.id);
-});
-form.addEventListener("easel-place", ({ target, detail }) => {
-  strip = target;
-  give(tiles?.current?.id, detail.place);
-});
-form.addEventListener("input", (event) => {
-  fields.find((field) => field.section.contains(event.target))?.complain("");
+}
+
+root.addEventListener("easel-change", ({ target, detail }) => takeUp(target, detail.id ? `${target.describe(detail.id)}.` : ""));
+root.addEventListener("easel-judge", ({ target, detail }) => takeUp(target, detail.words && `${detail.words}.`));
+root.addEventListener("easel-answer", ({ target, detail }) => {
+  form.holding(target)?.complain("");
+  if (detail.words) announce(detail.words);
   changed();
 });
-form.addEventListener("submit", (event) => {
+root.addEventListener("easel-choose", ({ target, detail }) => {
+  judge = form.holding(target) ?? judge;
+  tiles?.choose(detail.id);
+});
+root.addEventListener("easel-place", ({ target, detail }) => {
+  judge = form.holding(target) ?? judge;
+  give(tiles?.current?.id, detail.place);
+});
+root.addEventListener("input", (event) => {
+  form.holding(event.target)?.complain("");
+  changed();
+});
+root.addEventListener("submit", (event) => {
   event.preventDefault();
   submit();
 });
 
 // --- Keys -------------------------------------------------------------------------------------------------------------------
 
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-// A Latin letter by what is typed, or by where the key lies on other keyboards.
-function letterOf(event) {
-  if (/^[a-z]$/i.test(event.key)) return event.key.toUpperCase();
-  return /^[\x20-\x7e]$/.test(event.key) ? "" : (/^Key([A-Z])$/.exec(event.code)?.[1] ?? "");
-}
-
-function digitOf(event) {
-  const found = /^(?:Digit|Numpad)(\d)$/.exec(event.code) ?? /^(\d)$/.exec(event.key);
-  return found ? Number(found[1]) : -1;
-}
-
-function onKey(event) {
-  if (event.defaultPrevented || event.isComposing) return;
-  const { target } = event;
-  const command = event.ctrlKey || event.metaKey;
-  if (command && event.key === "Enter" && !one("dialog[open]")) return act(event, submit);
-  if (target.matches("textarea, select, input:not([type=checkbox])")) {
-    if (event.key === "Escape") act(event, focusTile);
-    return;
-  }
-  if ($("skip-dialog").open) return skipKey(event);
-  if (zoom.open) return zoomKey(event);
-  if (one("dialog[open]")) return;
-  const letter = letterOf(event);
-  if (command && !event.altKey && letter === "Z") return act(event, () => undo(event.shiftKey ? "redo" : "undo"));
-  if (command || event.altKey) return;
-  if (event.key === "?") return act(event, () => openDialog($("keys")));
-  if (!current) return;
-  const tile = target.closest(".tile-image");
-  const operable = target.matches("button, a, summary, input") && !tile;
-  if (event.key === "Enter" || event.key === " ") {
-    if (operable && !(event.key === "Enter" && target.matches("input"))) return;
-    return act(event, () => event.repeat || (event.key === "Enter" ? submit() : enlarge()));
-  }
-  if (ARROWS[event.key]) return act(event, () => tiles?.move(...ARROWS[event.key]));
-  if (letter === "Z") return act(event, () => undo(event.shiftKey ? "redo" : "undo"));
-  if (event.repeat) return;
-  const digit = digitOf(event);
-  if (digit >= 0 && tiles) return act(event, () => give(tiles.current?.id, digit));
-  if (event.key === "Backspace" || event.key === "Delete") return act(event, () => give(tiles?.current?.id, 0));
-  const candidate = current.candidates.find((each) => each.letter === letter);
-  if (candidate && strip) {
-    return act(event, () => {
-      tiles?.choose(candidate.id);
-      if (!target.matches("input")) focusTile();
-      press(candidate.id, event.shiftKey);
-    });
-  }
-  if (event.shiftKey) return;
-  const keys = { S: openSkip, X: toggleTick, V: () => enlarge(null, true), C: () => enlarge(null, true), T: writeText };
-  if (keys[letter]) act(event, keys[letter]);
-}
-
-function act(event, what) {
-  event.preventDefault();
-  what();
-}
-
-function zoomKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Enter" || (event.key === " " && event.target.matches("button") && event.target.matches(":focus-visible"))) return;
-  const digit = digitOf(event);
-  if (digit > 0 && zoom.shown && event.key !== "+" && event.key !== "=") return act(event, () => give(zoom.shown, digit));
-  const candidate = current?.candidates.find((each) => each.letter === letterOf(event));
-  if (zoom.key(event, candidate?.id)) event.preventDefault();
-}
-
-function skipKey(event) {
-  const reasons = document.querySelectorAll("#skip-dialog [data-reason]");
-  const reason = reasons[digitOf(event) - 1];
-  if (reason && !event.repeat) act(event, () => reason.click());
-}
+listen({
+  form,
+  tiles,
+  zoom,
+  live,
+  get current() {
+    return current;
+  },
+  get canJudge() {
+    return Boolean(current && judge);
+  },
+  press,
+  give,
+  undo,
+  submit,
+  enlarge,
+  focusTile,
+  openSkip,
+});
 
 function openSkip() {
   if (current) openDialog($("skip-dialog"));
 }
 
-function toggleTick() {
-  const [tick] = ticks;
-  if (!tick) return;
-  tick.toggle();
-  tick.complain("");
-  announce(`${tick.label}: ${tick.control.checked ? "yes" : "no"}.`);
-  changed();
-}
-
-function writeText() {
-  fields.find((field) => field.type === "textarea")?.focus();
-}
-
 function focusTile() {
-  if (matchMedia("(hover: none) and (pointer: coarse)").matches) document.activeElement?.blur();
-  else tiles?.focus();
+  if (live?.wantsWords) live.focus();
+  else if (!tiles) form.fields[0]?.focus();
+  else if (matchMedia("(hover: none) and (pointer: coarse)").matches) document.activeElement?.blur();
+  else tiles.focus();
 }
-
-document.addEventListener("keydown", onKey);
-// A released Space presses the focused tile in some browsers, even where its keydown was taken.
-document.addEventListener("keyup", (event) => event.key === " " && event.target.closest(".tile-image") && event.preventDefault());
 
 // --- Buttons ----------------------------------------------------------------------------------------------------------------
 
 // A click on these leaves the focus on the image, so that keys and mouse mix (Enter submits, it does not press Undo again).
-for (const part of [...form.querySelectorAll(".actions button, .tile-zoom, .slot-number"), ...ticks.map((tick) => tick.section)]) {
+for (const part of root.querySelectorAll(".actions button, .tile-zoom, .slot-number")) {
   part.addEventListener("mousedown", (event) => event.preventDefault());
 }
 $("undo").addEventListener("click", () => undo("undo"));
@@ -625,4 +569,5 @@ setInterval(showSaved, 1000);
 if (config.generating) $("generating").textContent = ` ${config.generating} images are being generated.`;
 count();
 outbox.flush();
-lease();
+if (live) live.start();
+else lease();

@@ -12,10 +12,11 @@ export class Ranking {
   #states;
   #now = 0;
 
-  constructor(ids, { ties = true, levels = 9 } = {}) {
+  // buckets: so many places that have names, however many images there are
+  constructor(ids, { ties = true, levels = 9, buckets = 0 } = {}) {
     this.#ids = new Set(ids);
     this.#ties = ties;
-    this.#size = Math.min(this.#ids.size, levels);
+    this.#size = buckets || Math.min(this.#ids.size, levels);
     this.#states = [{ slots: this.#empty(), last: null }];
   }
 

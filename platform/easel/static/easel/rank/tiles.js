@@ -37,9 +37,10 @@ export class Tiles {
 
   show(work) {
     this.#work = work;
-    this.#grow(work.candidates.length);
+    this.#grow(Math.max(work.candidates.length, work.expected ?? 0)); // boxes are there before their images
     for (const [index, candidate] of work.candidates.entries()) this.#fill(this.#list.children[index], work, candidate);
-    this.#select(0);
+    for (const tile of [...this.#list.children].slice(work.candidates.length)) empty(tile);
+    this.#select(work.keep ? Math.max(this.#current, 0) : 0);
     this.layout();
   }
 
@@ -59,25 +60,18 @@ export class Tiles {
     this.#select(this.#work.candidates.findIndex((candidate) => candidate.id === id));
   }
 
-  // Say on each tile where its image stands.
-  mark(ranking) {
+  // Say on each tile where its image stands; judge: the field that places images, or null.
+  mark(judge) {
     if (!this.#work) return;
     for (const [index, { id, letter }] of this.#work.candidates.entries()) {
       const tile = this.#list.children[index];
-      const place = ranking?.placeOf(id) ?? 0;
-      const tied = ranking?.tiedWith(id).map((other) => this.letterOf(other)) ?? [];
-      const words = place ? (tied.length ? `tie with ${tied.join(", ")}` : place === 1 ? "best" : "") : "";
+      const { place, words, said } = judge?.standing(id) ?? { place: 0, words: "", said: "" };
       tile.classList.toggle("is-ranked", place > 0);
       tile.querySelector(".place").hidden = !place;
       tile.querySelector(".place").textContent = place || "";
       tile.querySelector(".tile-words").textContent = words;
-      const standing = place ? `place ${place}${tied.length ? `, tied with ${tied.join(", ")}` : ""}` : "not ranked";
-      tile.querySelector(".tile-image").setAttribute("aria-label", `Image ${letter}, ${standing}`);
+      tile.querySelector(".tile-image").setAttribute("aria-label", `Image ${letter}${said ? `, ${said}` : ""}`);
     }
-  }
-
-  letterOf(id) {
-    return this.#work?.candidates.find((candidate) => candidate.id === id)?.letter ?? "?";
   }
 
   // The largest tiles that fit the box, over all numbers of columns.
@@ -180,4 +174,11 @@ export class Tiles {
     if (!candidate || (!grip && !(event.pointerType === "mouse" && event.target.closest(".tile-image")))) return;
     this.#hooks.lift(event, candidate.id);
   }
+}
+
+function empty(tile) {
+  delete tile.dataset.candidate;
+  tile.dataset.state = "loading";
+  tile.querySelector(".tile-image").replaceChildren();
+  tile.querySelector(".tile-problem").hidden = true;
 }

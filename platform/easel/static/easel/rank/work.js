@@ -29,13 +29,15 @@ export class Picture {
 }
 
 export class Work {
-  constructor(assignment, api, shelf) {
+  // pictures: those that are here already, by the candidate's id
+  constructor(assignment, api, shelf, pictures = new Map()) {
     const { answers, active_ms, unsaved } = Draft.restore(assignment, shelf);
     this.id = assignment.id;
+    this.version = assignment.template_version;
     this.item = assignment.item;
     this.answers = answers;
     this.candidates = assignment.item.candidates.map((candidate, index) => ({ ...candidate, letter: String.fromCharCode(65 + index) }));
-    this.pictures = new Map(this.candidates.map((candidate) => [candidate.id, new Picture(candidate)]));
+    this.pictures = new Map(this.candidates.map((candidate) => [candidate.id, pictures.get(candidate.id) ?? new Picture(candidate)]));
     this.clock = new ActiveClock(active_ms);
     this.draft = new Draft(api, shelf, assignment, () => ({ answers: this.answers, active_ms: this.clock.ms }));
     if (unsaved) this.draft.change();

@@ -1,0 +1,4 @@
+import { Field } from "../../form/field.js";
+
+// The page's tiles show the images (rank/tiles.js).
+export default Field;

@@ -1,0 +1,13 @@
+import { Field } from "../../form/field.js";
+
+export default class extends Field {
+  asks = true;
+
+  value() {
+    return this.control.value || undefined;
+  }
+
+  fill(value) {
+    if (value !== undefined) this.control.value = value;
+  }
+}

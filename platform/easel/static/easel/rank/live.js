@@ -1,0 +1,173 @@
+// A live form: the annotator writes a prompt, has images made, and ranks them. The desk (../live/desk.js) talks to the server;
+// this shows what it tells.
+
+import { LiveDesk } from "../live/desk.js";
+import { Picture } from "./work.js";
+
+const KEEP_DAYS = 14;
+
+export class Live {
+  #desk;
+  #form;
+  #tiles;
+  #shelf;
+  #project;
+  #sample;
+  #page;
+  #pictures = new Map();
+  #first = true;
+
+  // page: show(assignment, pictures), blank(), announce(words), notify(kind, words)
+  constructor({ api, form, tiles, project, shelf, sample, ...page }) {
+    this.#form = form;
+    this.#tiles = tiles;
+    this.#shelf = shelf;
+    this.#project = project;
+    this.#sample = sample;
+    this.#page = page;
+    this.#desk = new LiveDesk({ api, project });
+    shelf.sweep(KEEP_DAYS);
+    const on = (name, act) => this.#desk.addEventListener(name, ({ detail }) => act(detail));
+    on("progress", (progress) => this.#progress(progress));
+    on("images", (candidates) => this.#images(candidates));
+    on("assignment", (assignment) => this.#ready(assignment));
+    on("problem", (problem) => this.#problem(problem));
+    on("trouble", ({ detail }) => detail && page.notify("warning", detail));
+    const { button, vary, stop } = form.generate;
+    button.addEventListener("click", () => this.generate());
+    vary?.addEventListener("click", () => this.vary());
+    stop.addEventListener("click", () => this.#desk.cancel());
+    for (const part of form.asking) {
+      part.section.addEventListener("input", () => {
+        part.complain("");
+        this.#keep();
+      });
+    }
+  }
+
+  get #prompt() {
+    return this.#form.asking.find((part) => part.type === "prompt");
+  }
+
+  // Whether the next thing to do is to write a prompt.
+  get wantsWords() {
+    return !this.#pictures.size && !this.#desk.busy;
+  }
+
+  focus() {
+    this.#prompt.focus();
+  }
+
+  // Go on with what was begun before a reload, or with an empty form.
+  async start() {
+    this.#page.blank();
+    const kept = this.#shelf.get(this.#project)?.values;
+    const told = this.#sample ? null : await this.#desk.resume();
+    if (told?.values ?? kept) this.#form.fill(told?.values ?? kept);
+    if (!told) this.focus();
+  }
+
+  async generate(vary = null) {
+    if (this.#sample) return this.#rehearse();
+    for (const part of this.#form.asking) part.complain("");
+    const text = this.#prompt.value();
+    if (!text) {
+      this.#prompt.complain(`“${this.#prompt.label}” is empty. Write what the images should show.`);
+      return this.focus();
+    }
+    this.#first = true;
+    await this.#desk.generate(this.#form.values(), { vary });
+  }
+
+  // Start from the image that is chosen.
+  vary() {
+    const { vary } = this.#form.generate;
+    const candidate = this.#tiles?.current;
+    if (vary && !vary.disabled && candidate) this.generate(candidate.id);
+  }
+
+  aim() {
+    const { vary } = this.#form.generate;
+    if (vary) vary.disabled = !this.#tiles?.current || Boolean(this.#sample);
+  }
+
+  // The item was submitted or skipped: the next prompt.
+  next() {
+    this.#desk.close();
+    this.#pictures.clear();
+    this.#page.blank();
+    const model = this.#form.values();
+    delete model[this.#prompt.name];
+    this.#form.fill(model); // the prompt is empty; model and settings stay
+    this.#keep();
+    this.focus();
+  }
+
+  hint() {
+    const words = this.#desk.busy ? "The images are still being made." : "Write a prompt and generate images first.";
+    this.#page.announce(words);
+    this.#form.generate.complain(words);
+  }
+
+  #keep() {
+    this.#shelf.set(this.#project, { values: this.#form.values(), at: Date.now() });
+  }
+
+  #progress({ state, done, total, step, steps, note }) {
+    const { generate } = this.#form;
+    const busy = ["asking", "queued", "running", "finishing"].includes(state);
+    if (busy && state !== "asking") generate.complain("");
+    const part = steps ? Math.min(step / steps, 1) : 0;
+    const percent = total ? Math.round((100 * Math.min(done + part, total)) / total) : 0;
+    const words = {
+      idle: "",
+      asking: "Asking…",
+      queued: "Waiting for a worker…",
+      running: note || `${done} of ${total} images`,
+      finishing: "Almost there…",
+      paused: "Paused by an admin of the project.",
+      cancelled: "Stopped. Change the prompt, or generate again.",
+      over: "These images were ranked in another tab.",
+    }[state];
+    generate.progress(busy ? percent : null, words ?? "");
+    if (busy && total && !this.#pictures.size) this.#draw([], total);
+    if (state === "queued" && this.#first) this.#page.announce("Generating.");
+  }
+
+  #images(candidates) {
+    const { total } = this.#desk.attempt.told.progress;
+    if (this.#first) this.#page.announce("The first image is there.");
+    this.#first = false;
+    this.#draw(candidates, total);
+  }
+
+  #draw(candidates, total) {
+    const known = this.#pictures;
+    this.#pictures = new Map(candidates.map((one) => [one.id, known.get(one.id) ?? new Picture(one)]));
+    const lettered = candidates.map((one, index) => ({ ...one, letter: String.fromCharCode(65 + index) }));
+    this.#tiles?.show({ candidates: lettered, pictures: this.#pictures, expected: total, keep: true });
+  }
+
+  #ready(assignment) {
+    this.#form.generate.progress(null, "");
+    this.#page.show(assignment, this.#pictures);
+    this.#page.announce(`All ${assignment.item.candidates.length} images are there. Rank them.`);
+  }
+
+  #problem({ detail, fields }) {
+    this.#form.generate.progress(null, "");
+    let first = null;
+    for (const [name, messages] of Object.entries(fields ?? {})) {
+      const part = this.#form.of(name);
+      part?.complain(`“${part.label}” ${messages.join(" ")}.`.replace(/\.\.$/, "."));
+      first ??= part;
+    }
+    if (first) first.focus();
+    else this.#form.generate.complain(detail);
+  }
+
+  // Tried out: the sample images come at once.
+  #rehearse() {
+    this.#page.show({ ...this.#sample, id: `sample-${performance.now()}`, draft: null }, new Map());
+  }
+}
