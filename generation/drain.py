@@ -19,7 +19,7 @@ from generation.types import Claim, Failure, Lease, RenderedImage, RenderedImage
 
 log = logging.getLogger(__name__)
 
-LIVE_SECONDS = 0.5  # between two signs of life of a job that somebody watches
+LIVE_SECONDS = 0.25  # between two signs of life of a job that somebody watches
 
 
 @dataclass(frozen=True)
