@@ -1,4 +1,4 @@
-"""Every component on the page: what its folder's examples say is shown, read back and checked by the renderer itself."""
+"""Every component on the page: the renderer shows, reads back and checks what its folder's examples say."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def preview(window: Window, components: list[dict[str, Any]]) -> Page:
             const form = document.createElement("form");
             form.method = "post";
             form.action = "/templates/preview/";
-            for (const [name, value] of [["definition", definition], ["csrfmiddlewaretoken", document.querySelector("meta[name=csrf-token]").content]]) {
+            const token = document.querySelector("meta[name=csrf-token]").content;
+            for (const [name, value] of [["definition", definition], ["csrfmiddlewaretoken", token]]) {
                 const input = document.createElement("input");
                 input.type = "hidden";
                 Object.assign(input, { name, value });

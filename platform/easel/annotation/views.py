@@ -65,7 +65,7 @@ def rank(request: HttpRequest, pk: UUID) -> HttpResponse:
 @xframe_options_sameorigin
 @csp_replace({"frame-ancestors": [SELF]})
 def preview(request: HttpRequest) -> HttpResponse:
-    """Show a definition as annotators would get it, with sample images, in a frame of the builder. Nothing is stored."""
+    """Show a definition as annotators would get it, with sample images, in the builder's frame. Nothing is stored."""
     form = parse_definition(_json(request.POST.get("definition", "")))
     config = {
         "project": "",
