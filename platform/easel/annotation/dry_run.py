@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q, Value
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation
@@ -72,7 +72,8 @@ def dry_run(template: Template, definition: Definition, by: User) -> DryRun:
     labels = {component.name: component.label for component in definition.walk()}
     reasons: dict[tuple[str, str], Reason] = {}
     looked_at = accepted = 0
-    values = rows.order_by("-id").values_list("id", "answers", "assignment__shown_order", "item__prompt__text")
+    text_of = F("item__prompt__text") if definition.needs_text else Value("")
+    values = rows.order_by("-id").values_list("id", "answers", "assignment__shown_order", text_of)
     for pk, answers, shown, text in values[:LIMIT].iterator(chunk_size=PAGE):
         looked_at += 1
         problems = _problems(definition, definition.translated(answers), shown, text)

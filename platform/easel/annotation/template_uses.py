@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from easel.accounts.models import User
 from easel.annotation.models import Assignment, Item
 from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict
 from easel.forms.models import Template, TemplateVersion
+from easel.images.models import Attempt
 from easel.projects.access import inspected_by
 from easel.projects.models import Project
+from easel.projects.template_services import hold
 from easel.prompts.services import GATHER
 
 BATCH = 200
@@ -45,9 +47,11 @@ def use_template(project: Project, version: TemplateVersion) -> Moved:
     Items that are made from now on get it, and so do those that nobody has begun and whose number of images fits.
     The others keep theirs, and so do all answers. Doing it again moves what an interruption left.
     """
-    Project.objects.filter(pk=project.pk).update(template_version=version)
-    if not version.form.images:
-        send_on_commit(GATHER, project=str(project.pk))
+    with transaction.atomic():
+        hold(version)
+        Project.objects.filter(pk=project.pk).update(template_version=version)
+        if not version.form.images:
+            send_on_commit(GATHER, project=str(project.pk))
     # A few at a time, the last of the queue first and never all of them: whoever asks for something to rank at this
     # moment passes over locked items, and must not be told that nothing is left.
     waiting = list(fitting_items(project, version).order_by("priority", "-pk").values_list("pk", flat=True))
@@ -92,28 +96,33 @@ def delete_template(template: Template, by: User) -> None:
     using = Project.objects.filter(template_version__template=template)
     if using.exists():
         raise TemplateInUse(
-            f"{template.name} is used by {_names(using, by)}. Move to another template there first, then delete it.",
-            fields={"projects": sorted(str(pk) for pk in using.values_list("pk", flat=True))},
+            f"{template.name} is used by {_named(using, by)}. Move to another template there first, then delete it.",
+            fields=_fields(using, by),
         )
-    answered = Project.objects.filter(pk__in=Item.objects.filter(template_version__template=template).values("project"))
-    if answered.exists():
+    made_with = {"template_version__template": template}
+    kept = Project.objects.filter(
+        Q(pk__in=Item.objects.filter(**made_with).values("project"))
+        | Q(pk__in=Attempt.objects.filter(**made_with).values("project"))
+    )
+    if kept.exists():
         raise TemplateInUse(
-            f"{template.name} has items in {_names(answered, by)}, whose answers can be read only with it. Keep it: "
-            "a template that no project uses is in nobody's way.",
-            fields={"projects": sorted(str(pk) for pk in answered.values_list("pk", flat=True))},
+            f"{template.name} has items in {_named(kept, by)}, whose answers can be read only with it. Keep it: a "
+            "template that no project uses is in nobody's way.",
+            fields=_fields(kept, by),
         )
     template.versions.all().delete()
     Template.objects.filter(pk=template.pk).delete()
 
 
-def _names(projects: QuerySet[Project], by: User) -> str:
-    mine = list(projects.filter(pk__in=inspected_by(by)).order_by("name").values_list("name", flat=True))
-    named = [f"“{name}”" for name in mine[:NAMED]]
-    others = projects.count() - len(named)
-    if others:
-        named.append(f"{others} other project{'' if others == 1 else 's'}" if named else _others(others))
-    return " and ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else named[0]
+def _named(projects: QuerySet[Project], by: User) -> str:
+    """Name those of the projects that `by` inspects, and count the others."""
+    names = list(projects.filter(pk__in=inspected_by(by)).order_by("name").values_list("name", flat=True))
+    told = [f"“{name}”" for name in names[:NAMED]]
+    if others := projects.count() - len(told):
+        told.append(f"{others} other project{'' if others == 1 else 's'}")
+    return f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
 
 
-def _others(count: int) -> str:
-    return "a project that you are not a member of" if count == 1 else f"{count} projects that you are not a member of"
+def _fields(projects: QuerySet[Project], by: User) -> dict[str, list[str]]:
+    mine = projects.filter(pk__in=inspected_by(by)).values_list("pk", flat=True)
+    return {"projects": [str(pk) for pk in mine]}

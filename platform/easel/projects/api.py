@@ -30,8 +30,8 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     class Meta:
         model = Project
         fields = [
-            "id", "name", "guidelines", "template_version", "overlap", "live_quota_person", "live_quota_project", "role",
-            "created_at",
+            "id", "name", "guidelines", "template_version", "overlap", "live_quota_person", "live_quota_project",
+            "role", "created_at",
         ]  # fmt: skip
         read_only_fields = ["id", "template_version", "live_quota_person", "live_quota_project", "created_at"]
 

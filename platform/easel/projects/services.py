@@ -14,6 +14,7 @@ from easel.accounts.roles import Role
 from easel.common.errors import Conflict, Forbidden, InvalidInput, NotFound
 from easel.forms.models import TemplateVersion
 from easel.projects.models import Invitation, Membership, Project
+from easel.projects.template_services import hold
 
 
 @transaction.atomic
@@ -21,6 +22,7 @@ def create_project(
     name: str, template_version: TemplateVersion, by: User, at: datetime, *, guidelines: str = "", overlap: int = 1
 ) -> Project:
     """Make a project that `by` owns."""
+    hold(template_version)
     project = Project.objects.create(
         name=name, template_version=template_version, guidelines=guidelines, overlap=overlap, created_at=at
     )

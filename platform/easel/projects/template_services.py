@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from easel.accounts.models import User
-from easel.common.errors import InvalidInput
+from easel.common.errors import InvalidInput, NotFound
 from easel.forms import drafts
 from easel.forms.models import Template, TemplateVersion
 from easel.projects.models import Project, ProjectTemplate
@@ -22,6 +22,13 @@ def make_template(
     template = drafts.new_template(name, description, definition, by, at)
     ProjectTemplate.objects.create(template=template, project=project, created_by=by, created_at=at)
     return template
+
+
+def hold(version: TemplateVersion) -> None:
+    """Keep a version for the rest of the transaction: nobody deletes its template meanwhile. Raises NotFound."""
+    Template.objects.select_for_update(no_key=True).filter(pk=version.template_id).first()
+    if not TemplateVersion.objects.filter(pk=version.pk).exists():
+        raise NotFound("template version")
 
 
 def version_to_use(template: Template) -> TemplateVersion:

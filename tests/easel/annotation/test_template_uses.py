@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from easel.annotation.models import Item
-from easel.annotation.template_uses import use_template
+from easel.annotation.template_uses import delete_template, use_template
+from easel.common.errors import NotFound
 from easel.forms.models import Template, TemplateVersion
 from easel.forms.services import publish
 from easel.projects.models import Project
+from easel.projects.services import create_project
 from easel.projects.template_services import make_template
 from rest_framework.test import APIClient
 
@@ -86,6 +88,7 @@ def test_a_template_in_use_is_kept_and_the_refusal_names_the_projects(cast: Cast
     assert answer.json()["detail"] == (
         "Icons is used by “Icons”. Move to another template there first, then delete it."
     )
+    assert answer.json()["fields"] == {"projects": [str(cast.project.pk)]}
     Project.objects.filter(pk=cast.foreign.pk).update(template_version=version)
     assert "“Icons” and 1 other project." in alice.delete(f"{API}/templates/{version.template_id}/").json()["detail"]
 
@@ -120,3 +123,14 @@ def test_an_item_that_is_leased_at_the_same_moment_keeps_its_version(committed_c
         shown = assignment.item.template_version_id  # as the annotator's page got it
         assert Item.objects.get(pk=assignment.item_id).template_version_id == shown
     assert moved.items_moved + moved.items_kept == 12
+
+
+def test_a_version_that_was_deleted_meanwhile_is_not_taken_up(cast: Cast) -> None:
+    version = made_template(cast)
+    delete_template(version.template, cast.alice)
+    with pytest.raises(NotFound):
+        use_template(cast.project, version)
+    with pytest.raises(NotFound):
+        create_project("Late", version, cast.alice, timezone.now())
+    cast.project.refresh_from_db()
+    assert cast.project.template_version != version
