@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,9 @@ from easel.projects.models import Project
 from easel.projects.services import add_member
 from easel.prompts.models import ConditioningImage, Prompt
 from easel.registry.models import ModelVersion
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -323,3 +327,27 @@ def test_a_look_costs_few_queries(
     with django_assert_max_num_queries(6):
         live.look(bob, found["id"])
     annotation.gather(timezone.now(), project)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=6,
+)
+SETTINGS = st.dictionaries(
+    st.sampled_from(["steps", "guidance_scale", "size", "seed", "strength", "x"]), JSON, max_size=4
+)
+NAMES = st.sampled_from(["prompt", "negative", "painter", "count", "settings", "go", "images", "ranking", "x"])
+
+
+@given(values=st.dictionaries(NAMES, JSON | SETTINGS, max_size=6), vary=st.none() | st.uuids().map(str) | JSON)
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_entered_is_taken_or_refused(
+    project: Project, bob: APIClient, values: dict[str, Any], vary: Any
+) -> None:
+    """Never a 5xx; and what is refused leaves nothing behind."""
+    body = json.dumps({"values": values, "vary": vary})
+    before = GenerationRequest.objects.count()
+    answer = bob.post(f"{API}/projects/{project.pk}/attempts/", body, content_type="application/json")
+    assert answer.status_code in {202, 400, 429}, answer.content
+    assert GenerationRequest.objects.count() == before + (answer.status_code == 202)
