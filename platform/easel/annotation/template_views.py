@@ -66,7 +66,7 @@ def template(request: HttpRequest, pk: UUID, template_pk: UUID) -> HttpResponse:
         "versions": versions,
         "outline": comparison.outline(here.listed.latest.form) if here.listed.latest else [],
         "comparison": _compared(request, here),
-        "use": _use(here.project, here.listed.latest),
+        "use": _use(here.project, _chosen(request, here, versions)),
         "may_manage": may(here.project.role, Act.MANAGE),
     }
     return render(request, "forms/template.html", context, status=400 if form.errors else 200)
@@ -96,6 +96,12 @@ class Use:
     uses_it: bool
     moving: int
     staying: int
+
+
+def _chosen(request: HttpRequest, here: Here, versions: list[TemplateVersion]) -> TemplateVersion | None:
+    """The version that `?use=` asks for; else the newest."""
+    asked = request.GET.get("use", "")
+    return next((version for version in versions if str(version.number) == asked), here.listed.latest)
 
 
 def _use(project: Project, version: TemplateVersion | None) -> Use | None:

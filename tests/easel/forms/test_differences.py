@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from easel.forms.components import BY_TYPE
 from easel.forms.differences import differences, side_by_side
 from easel.forms.reading import parse_definition
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.easel.forms.test_components import form_of
 
 GRID = {"type": "image_grid", "name": "images", "label": "Images", "count": 4}
 RANK = {"type": "ranking", "name": "rank", "label": "Rank", "levels": 5}
@@ -119,6 +122,17 @@ def test_a_change_far_inside_a_long_text_is_shown_where_it_is() -> None:
     assert kind == "changed"
     assert "old”" in said
     assert "new”" in said
+
+
+@pytest.mark.parametrize("kind", BY_TYPE)
+def test_every_component_has_words(kind: str) -> None:
+    form, name = form_of(kind)
+    assert differences(form, form) == []
+    added = next(change for change in differences(None, form) if change.name == name)
+    assert added.words.startswith(BY_TYPE[kind].title)
+    told = next(row.new for row in side_by_side(None, form) if row.new and row.new.name == name)
+    assert told.title == BY_TYPE[kind].title
+    assert all(line.what and line.value for line in told.lines)
 
 
 NAMES = ["a", "b", "c", "d", "e"]

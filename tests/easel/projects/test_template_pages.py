@@ -150,6 +150,20 @@ def test_a_project_is_moved_after_it_was_said_what_that_means(cast: Cast, page: 
     assert page.post(f"/projects/{cast.project.pk}/template/", {"version": "x"}, format="multipart").status_code == 400
 
 
+def test_a_project_can_go_back_to_an_earlier_version(cast: Cast, page: APIClient, changed: Template) -> None:
+    first = changed.latest()
+    second, _ = publish_draft(changed, 2, cast.alice, timezone.now())
+    page.post(f"/projects/{cast.project.pk}/template/", {"version": second.pk}, format="multipart")
+    text = text_of(page.get(at(cast, f"{changed.pk}/")))
+    assert "This project uses version 2, the newest." in text
+    assert 'href="?use=1#use"' in text
+    assert "Move this project to version 1" in text_of(page.get(at(cast, f"{changed.pk}/?use=1")))
+    assert "What version 2 changed since version 1" in text
+    page.post(f"/projects/{cast.project.pk}/template/", {"version": first.pk}, format="multipart")
+    cast.project.refresh_from_db()
+    assert cast.project.template_version == first
+
+
 def test_a_template_in_use_is_not_deleted_and_the_page_says_why(cast: Cast, page: APIClient, changed: Template) -> None:
     page.post(f"/projects/{cast.project.pk}/template/", {"version": changed.latest().pk}, format="multipart")
     text = text_of(page.post(at(cast, f"{changed.pk}/delete/"), follow=True))
