@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from django.utils import timezone
 from easel.accounts.models import User
+from easel.annotation import services as annotation
 from easel.cli import easel
 from easel.common.errors import Refusal
 from easel.common.models import Job
@@ -22,6 +23,7 @@ from easel.prompts.models import Prompt
 
 from tests import cast as stage
 from tests.cast import API, Cast
+from tests.texts import CHAT, answer, write_texts
 
 
 def run(*arguments: object) -> Result:
@@ -110,6 +112,23 @@ def test_an_export_is_written_whole_or_not_at_all(
             run("export", "--project", cast.project.pk, "--format", format_, "--out", out)
     assert out.read_bytes() == before
     assert list(tmp_path.glob("*.partial")) == []
+
+
+def test_conversations_are_imported_and_their_ratings_exported(cast: Cast, tmp_path: Path) -> None:
+    write_texts(cast.project)
+    file = tmp_path / "chats.jsonl"
+    file.write_text(json.dumps({"messages": CHAT}) + "\n" + json.dumps({"messages": []}) + "\n")
+    imported = run("import-prompts", "--project", cast.project.pk, file)
+    assert "row 2: messages must be a list" in imported.stderr
+    annotation.gather(timezone.now(), cast.project)
+    answer(cast, rating=5)
+    out = tmp_path / "kto.jsonl"
+    run("export", "--project", cast.project.pk, "--format", "trl-kto", "--out", out)
+    assert json.loads(out.read_text())["label"] is True
+    table = run("export", "--project", cast.project.pk, "--format", "csv", "--out", tmp_path / "a.csv", "--json")
+    assert json.loads(table.stdout)["rows"] == 1
+    with pytest.raises(Refusal, match="trl-sft needs a form with a text area"):
+        run("export", "--project", cast.project.pk, "--format", "trl-sft")
 
 
 def test_jsonl_goes_to_standard_output_and_parquet_does_not(cast: Cast) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from uuid import UUID
 
 from django.http import FileResponse, HttpResponseBase, StreamingHttpResponse
@@ -19,39 +18,29 @@ from easel.common.schema import documented
 from easel.projects.access import project_for
 from easel.projects.models import Project
 from easel.snapshots import exports
+from easel.snapshots.formats import FORMATS, format_named
 from generation.storage import StorageError
 
-FORMATS = {
-    "jsonl": "Easel JSONL: every annotation, one a line",
-    "trl": "TRL preferences: Parquet with the images inside",
-}
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 def export_response(project: Project, format_: str, *, include_simulated: bool) -> HttpResponseBase:
-    """Answer an export as a download. Raises InvalidInput for an unknown format."""
-    name = f"{slugify(project.name) or 'project'}-annotations"
-    if format_ == "jsonl":
-        lines: Iterator[bytes] = exports.jsonl(project, include_simulated=include_simulated)
-        response: HttpResponseBase = StreamingHttpResponse(lines, content_type="application/x-ndjson")
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}.jsonl"'
+    """Answer an export as a download. Raises InvalidInput for an unknown format, and one that needs another form."""
+    wanted = format_named(format_)
+    name = f"{slugify(project.name) or 'project'}-annotations{wanted.mark}"
+    if wanted.lines is not None:
+        lines = wanted.lines(project, include_simulated=include_simulated)
+        response = StreamingHttpResponse(lines, content_type=wanted.content_type)
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}.{wanted.suffix}"'
         return response
-    if format_ == "trl":
-        # Parquet ends with its index, so it is written to a file first: unnamed, gone with the answer even after
-        # a kill.
-        file = tempfile.TemporaryFile()  # noqa: SIM115 -- the response closes it
-        try:
-            exports.write_trl(project, file, include_simulated=include_simulated)
-        except StorageError as error:
-            raise StorageUnavailable(str(error)) from error
-        file.seek(0)
-        return FileResponse(
-            file, as_attachment=True, filename=f"{name}.parquet", content_type="application/vnd.apache.parquet"
-        )
-    known = ", ".join(FORMATS)
-    raise InvalidInput(
-        f"There is no export format {format_[:40]!r}; choose one of {known}.", fields={"format": [f"one of {known}"]}
-    )
+    # Parquet ends with its index, so it is written to a file first: unnamed, gone with the answer even after a kill.
+    file = tempfile.TemporaryFile()  # noqa: SIM115 -- the response closes it
+    try:
+        exports.write_trl(project, file, include_simulated=include_simulated)
+    except StorageError as error:
+        raise StorageUnavailable(str(error)) from error
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename=f"{name}.parquet", content_type=wanted.content_type)
 
 
 class ProjectExport(APIView):
@@ -62,6 +51,7 @@ class ProjectExport(APIView):
         answers={
             (200, "application/x-ndjson"): OpenApiTypes.BINARY,
             (200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY,
+            (200, "text/csv"): OpenApiTypes.BINARY,
         },
         errors=(400, 503),
         parameters=[

@@ -13,7 +13,7 @@ from django.utils import timezone
 from easel.common.errors import Refusal
 from easel.projects.console import json_option, owner_of, project_of, project_option, tell
 from easel.snapshots import exports
-from easel.snapshots.api import FORMATS
+from easel.snapshots.formats import FORMATS, format_named
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import take_snapshot
 
@@ -22,27 +22,29 @@ from easel.snapshots.services import take_snapshot
 @project_option
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True)
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; jsonl may go to stdout."
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; all but trl may go to stdout."
 )
 @click.option("--include-simulated", is_flag=True, help="With the annotations of simulated annotators.")
 @json_option
 def export(project_pk: UUID, format_: str, out: Path | None, include_simulated: bool, as_json: bool) -> None:
     """Export a project's annotations."""
     project = project_of(project_pk)
+    wanted = format_named(format_)
+    lines = wanted.lines(project, include_simulated=include_simulated) if wanted.lines else None
     if out is None:
-        if format_ != "jsonl":
+        if lines is None:
             raise click.UsageError(f"--out FILE is needed for {format_}")
-        for line in exports.jsonl(project, include_simulated=include_simulated):
+        for line in lines:
             sys.stdout.buffer.write(line)
         return
     partial = out.with_name(out.name + ".partial")  # an interrupted export never looks like a whole one
     try:
-        if format_ == "trl":
+        if lines is None:
             rows = exports.write_trl(project, partial, include_simulated=include_simulated)
         else:
-            rows = 0
+            rows = -1 if format_ == "csv" else 0  # the line of names is no row
             with partial.open("wb") as file:
-                for line in exports.jsonl(project, include_simulated=include_simulated):
+                for line in lines:
                     file.write(line)
                     rows += 1
         partial.replace(out)

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from easel.accounts.roles import Act
 from easel.annotation.models import Annotation
 from easel.projects.access import project_for
-from easel.snapshots.api import FORMATS, export_response
+from easel.snapshots.api import export_response
+from easel.snapshots.formats import offered
 
 
 @require_safe
@@ -23,7 +24,7 @@ def export(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         return export_response(project, request.GET["format"], include_simulated=simulated)
     context = {
         "project": project,
-        "formats": FORMATS,
+        "formats": offered(project),
         "human": Annotation.objects.exportable(project, include_simulated=False).count(),
         "all": Annotation.objects.exportable(project, include_simulated=True).count(),
     }

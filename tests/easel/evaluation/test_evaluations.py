@@ -147,7 +147,8 @@ def test_simulated_annotators_that_collect_rankings_leave_evaluations_alone(cast
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=9)
     annotation.gather(timezone.now(), cast.project)
     assert advance(simulation, timezone.now()) == 1
-    assert Annotation.objects.get().item.request.kind == GenerationRequest.Kind.RENDER
+    ranked = Annotation.objects.get().item.request
+    assert ranked is not None and ranked.kind == GenerationRequest.Kind.RENDER
 
 
 def test_an_evaluation_has_an_overlap_of_its_own(cast: Cast, tuned: ModelVersion) -> None:

@@ -173,7 +173,8 @@ def test_held_out_prompts_evaluations_and_surplus_annotations_are_left_out(cast:
     for _ in range(5):
         rank(cast, cast.bob, in_order)
     Prompt.objects.filter(pk=held_out.prompt_id).update(held_out=True)
-    request = GenerationRequest.objects.get(pk=evaluated.request_id)
+    request = evaluated.request
+    assert request is not None
     request.pk, request.kind = None, GenerationRequest.Kind.EVALUATION
     request.id = DatasetSnapshot._meta.pk.get_default()
     request.save(force_insert=True)
