@@ -40,6 +40,7 @@ export function listen(page) {
     if (event.key === "?") return act(event, () => openDialog(one("#keys")));
     if (live && letter === "P" && !event.shiftKey) return act(event, () => live.focus());
     if (live && letter === "R" && !event.shiftKey) return act(event, () => event.repeat || live.vary());
+    if (live && letter === "H" && !event.shiftKey) return act(event, () => live.history());
     const tile = target.closest(".tile-image");
     const operable = target.matches("button, a, summary, input") && !tile;
     if (!page.current) return;

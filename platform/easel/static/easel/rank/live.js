@@ -2,6 +2,8 @@
 // this shows what it tells.
 
 import { LiveDesk } from "../live/desk.js";
+import { openDialog } from "../page.js";
+import { Attempts } from "./attempts.js";
 import { Picture } from "./work.js";
 
 const KEEP_DAYS = 14;
@@ -14,10 +16,11 @@ export class Live {
   #project;
   #sample;
   #page;
+  #attempts;
   #pictures = new Map();
   #first = true;
 
-  // page: show(assignment, pictures), blank(), announce(words), notify(kind, words)
+  // page: show(assignment, pictures), release(), blank(), announce(words), notify(kind, words)
   constructor({ api, form, tiles, project, shelf, sample, ...page }) {
     this.#form = form;
     this.#tiles = tiles;
@@ -37,6 +40,9 @@ export class Live {
     button.addEventListener("click", () => this.generate());
     vary?.addEventListener("click", () => this.vary());
     stop.addEventListener("click", () => this.#desk.cancel());
+    const dialog = document.getElementById("attempts");
+    this.#attempts = new Attempts(dialog, this.#desk, (told) => this.#open(told));
+    document.getElementById("earlier").addEventListener("click", () => this.history());
     for (const part of form.asking) {
       part.section.addEventListener("input", () => {
         part.complain("");
@@ -103,6 +109,19 @@ export class Live {
     this.focus();
   }
 
+  // What was generated before, to look at or to rank after all.
+  history() {
+    if (this.#sample) return;
+    openDialog(document.getElementById("attempts"));
+    this.#attempts.load();
+  }
+
+  async #open(told) {
+    this.#pictures.clear();
+    const opened = await this.#desk.open(told.id);
+    if (opened) this.#form.fill(opened.values);
+  }
+
   hint() {
     const words = this.#desk.busy ? "The images are still being made." : "Write a prompt and generate images first.";
     this.#page.announce(words);
@@ -142,6 +161,7 @@ export class Live {
   }
 
   #draw(candidates, total) {
+    this.#page.release();
     const known = this.#pictures;
     this.#pictures = new Map(candidates.map((one) => [one.id, known.get(one.id) ?? new Picture(one)]));
     const lettered = candidates.map((one, index) => ({ ...one, letter: String.fromCharCode(65 + index) }));

@@ -56,7 +56,7 @@ const zoom = new Zoom($("zoom"), {
   current: () => tiles?.current ?? null,
 });
 const live = form.generate
-  ? new Live({ api, form, tiles, project: config.project, shelf: new Shelf("live", user), sample: config.sample, show: (assignment, pictures) => take(assignment, pictures), blank, announce, notify })
+  ? new Live({ api, form, tiles, project: config.project, shelf: new Shelf("live", user), sample: config.sample, show: take, release, blank, announce, notify })
   : null;
 
 // --- Items: leased ahead, shown, submitted, skipped -----------------------------------------------------------------------
@@ -105,9 +105,17 @@ function receive(assignment) {
 // The images of an attempt are all there: its assignment takes the page.
 function take(assignment, pictures) {
   if (finished.has(assignment.id) || outbox.has(assignment.id)) return;
+  release();
+  show(workOf(assignment, pictures));
+}
+
+// Other images come in place of the item that is shown: what was entered for it is kept as its draft.
+function release() {
   current?.clock.pause();
   current?.draft.save();
-  show(workOf(assignment, pictures));
+  current = null;
+  $("submit").disabled = true;
+  mark();
 }
 
 function workOf(assignment, pictures) {
@@ -470,7 +478,7 @@ function clearNotices() {
 
 function count() {
   const median = typeof day.median_ms === "number" ? `${(day.median_ms / 1000).toFixed(1)} s median` : "";
-  const left = typeof day.left === "number" ? `${day.left} left` : "";
+  const left = !live && typeof day.left === "number" ? `${day.left} left` : "";
   $("day").replaceChildren(
     ...[`${day.today} today`, median, left].filter(Boolean).map((words, index) => {
       const part = document.createElement("span");

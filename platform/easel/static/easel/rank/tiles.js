@@ -38,6 +38,7 @@ export class Tiles {
   show(work) {
     this.#work = work;
     this.#grow(Math.max(work.candidates.length, work.expected ?? 0)); // boxes are there before their images
+    for (const tile of this.#list.children) unmark(tile);
     for (const [index, candidate] of work.candidates.entries()) this.#fill(this.#list.children[index], work, candidate);
     for (const tile of [...this.#list.children].slice(work.candidates.length)) empty(tile);
     this.#select(work.keep ? Math.max(this.#current, 0) : 0);
@@ -174,6 +175,12 @@ export class Tiles {
     if (!candidate || (!grip && !(event.pointerType === "mouse" && event.target.closest(".tile-image")))) return;
     this.#hooks.lift(event, candidate.id);
   }
+}
+
+function unmark(tile) {
+  tile.classList.remove("is-ranked");
+  tile.querySelector(".place").hidden = true;
+  tile.querySelector(".tile-words").textContent = "";
 }
 
 function empty(tile) {
