@@ -47,7 +47,7 @@ class NewTemplateForm(forms.Form):
         required=False,
         max_length=200,
         label="JSON file",
-        widget=forms.ClearableFileInput(attrs={"accept": ".json,application/json"}),
+        widget=forms.ClearableFileInput(attrs={"accept": ".json,application/json", "required": True}),
         help_text="A template that was exported, here or from another Easel.",
     )
 
