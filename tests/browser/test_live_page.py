@@ -130,19 +130,6 @@ def test_an_image_is_varied_and_both_attempts_are_kept(page: Page, cast: Cast) -
     expect(page.locator(".tile[data-state=ready]")).to_have_count(4)
 
 
-def test_a_reload_goes_on_where_it_was(page: Page, cast: Cast) -> None:
-    generated(page, cast, "a fox")
-    keys(page, "b")
-    page.wait_for_timeout(1_300)  # the draft is saved
-    page.reload()
-    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a fox")
-    expect(page.locator(".chip")).to_have_count(1)
-    page.wait_for_timeout(400)
-    keys(page, "a", "Enter")
-    (annotation,) = rows(1)
-    assert len(annotation.ranking) == 2
-
-
 def test_what_is_typed_survives_a_crash_before_anything_is_generated(page: Page) -> None:
     page.keyboard.type("half a prompt")
     page.reload()
@@ -161,14 +148,6 @@ def test_a_refusal_stands_at_its_component(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill("a fox")
     page.keyboard.press("Control+Enter")
     expect(page.locator("[data-component=count] .error")).to_contain_text("“Images” is 30; at most 9 is taken.")
-
-
-def test_a_spent_quota_says_when_and_who(page: Page, cast: Cast) -> None:
-    Project.objects.filter(pk=cast.project.pk).update(live_quota_person=2)
-    page.keyboard.type("a fox")
-    page.keyboard.press("Control+Enter")
-    error = page.locator("[data-component=go] .error")
-    expect(error).to_contain_text("An owner or admin of the project can raise the number in its settings.")
 
 
 def test_other_images_take_the_place_of_what_was_ranked_and_keep_it_as_a_draft(page: Page, cast: Cast) -> None:

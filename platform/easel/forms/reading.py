@@ -20,6 +20,7 @@ MAX_BYTES = 256 * 1024
 MAX_COMPONENTS = 100
 MAX_LAYERS = 8
 """Of layout components, one inside the other."""
+MAX_PROPERTIES = 50
 MAX_PROBLEMS = 50
 
 
@@ -88,6 +89,8 @@ def _read(data: Any) -> tuple[Definition | None, list[Problem]]:
 
 def _too_much(data: Mapping[str, Any]) -> str:
     """Say that there are too many components or too deep ones, before anything is made of them."""
+    if len(data) > MAX_PROPERTIES:
+        return f"has {len(data):,} properties; a definition has components and a schema_version"
     count, waiting = 0, [(data.get("components"), 0)]
     while waiting:
         parts, layer = waiting.pop()
@@ -96,7 +99,10 @@ def _too_much(data: Mapping[str, Any]) -> str:
         count += len(parts)
         if layer > MAX_LAYERS:
             return f"has groups more than {MAX_LAYERS} deep; take some out of others"
-        waiting += [(part.get("components"), layer + 1) for part in parts if isinstance(part, dict)]
+        within = [part for part in parts if isinstance(part, dict)]
+        if (most := max(map(len, within), default=0)) > MAX_PROPERTIES:
+            return f"has a component with {most:,} properties; none has more than {MAX_PROPERTIES}"
+        waiting += [(part.get("components"), layer + 1) for part in within]
     if count > MAX_COMPONENTS:
         return f"has {count:,} components; at most {MAX_COMPONENTS} are taken. Split the form in two"
     return ""

@@ -84,6 +84,7 @@ INPUT = {"type": "input", "name": "words"}
         ),
         ([{"type": "tabs", "name": "t", "components": [INPUT]}], "components.0", "holds 'words', which is no group"),
         ([{**INPUT, "formerly": ["old"]}, {**INPUT, "name": "old"}], "components.0.formerly", "was named 'old' before"),
+        ([{**INPUT, **{f"p{n}": 1 for n in range(99)}}], "definition", "has a component with 101 properties; none has"),
         ([INPUT] * 1_000, "definition", "has 1,000 components; at most 100 are taken. Split the form in two"),
     ],
 )
