@@ -7,8 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.utils import timezone
 from easel.env import REPOSITORY
-from pytest_django import Settings
+from easel.forms.services import load_gallery
+from pytest_django import DjangoDbBlocker, Settings
 from rest_framework.test import APIClient
 
 from generation.storage import MODEL_PATH_VARIABLE
@@ -19,6 +21,13 @@ from tests.cast import Cast, client_of, make_cast, make_model_folder
 def quick_passwords(settings: Settings) -> None:
     """Hash passwords quickly: the true hasher takes half a second on purpose."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The database, with the gallery in it: read once, not once a test."""
+    with django_db_blocker.unblock():
+        load_gallery(timezone.now())
 
 
 @pytest.fixture
