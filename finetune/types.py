@@ -48,6 +48,9 @@ class Judgement(Contract):
     """A pseudonym: the same person has the same one in every row of a snapshot."""
     groups: tuple[tuple[int, ...], ...]
     """Best first; ties share a group; images that were not ranked are absent."""
+    ties_are_equal: bool = Field(default=True, exclude=True)
+    """Whether images that share a group were judged equal; else they were not compared with each other, as those
+    between the best and the worst. Known where a row's pairs and strengths are made, and in no file: these say it."""
     all_bad: bool = False
     weight: float = Field(default=1.0, ge=0, le=1)
     """How reliable the annotator is: 1 counts in full, 0 not at all."""

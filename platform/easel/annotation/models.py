@@ -47,7 +47,6 @@ class ItemQuerySet(models.QuerySet["Item"]):
         unranked = Q(audience=GenerationRequest.Audience.REQUESTER, state=Item.State.READY)
         return self.exclude(unranked | Q(audience=GenerationRequest.Audience.SIMULATED))
 
-
     def version_to_answer(self, project: Project, wanted: str) -> TemplateVersion:
         """The version of the form to answer: the wanted one where items of the project have it, else the project's."""
         try:
@@ -232,6 +231,11 @@ class Annotation(models.Model):
     annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="annotations")
     answers = models.JSONField(help_text="By component name, as validated.")
     ranking = models.JSONField(help_text="Ordered groups of candidate ids, best first; ties share a group.")
+    ties_are_equal = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Whether images that share a group were judged equal; else they were not compared with each other.",
+    )
     all_bad = models.BooleanField(default=False)
     active_ms = models.PositiveIntegerField(help_text="Active time; being idle does not count.")
     body_hash = models.CharField(max_length=64, help_text="Tells a repeated submission from another one.")

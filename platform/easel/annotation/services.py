@@ -210,6 +210,7 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
         annotator_id=assignment.annotator_id,
         answers=checked,
         ranking=form.ranking_of(checked, shown),
+        ties_are_equal=form.ties_are_equal(checked),
         all_bad=form.all_bad_of(checked),
         active_ms=active_ms,
         body_hash=body_hash,

@@ -91,15 +91,15 @@ def _votes(project: Project, kind: str) -> Iterator[tuple[UUID, UUID, float, UUI
     rows = (
         Annotation.objects.filter(item__in=compared, annotator__kind=kind, assignment__state=Assignment.State.SUBMITTED)
         .order_by("id")
-        .values_list("item", "item__prompt", "ranking", "all_bad")
+        .values_list("item", "item__prompt", "ranking", "all_bad", "ties_are_equal")
     )
     models: dict[UUID, dict[str, UUID]] = {}
     links = Item.candidates.through.objects.filter(item__in=compared)
     for item, candidate, model in links.values_list("item", "candidate", "candidate__model").iterator(PAGE):
         models.setdefault(item, {})[str(candidate)] = model
-    for item, prompt, ranking, all_bad in rows.iterator(PAGE):
+    for item, prompt, ranking, all_bad, equal in rows.iterator(PAGE):
         for one, other in combinations(sorted(models.get(item, {})), 2):
             a, b = models[item][one], models[item][other]
-            score = score_of(ranking, other, one, all_bad=all_bad)
+            score = score_of(ranking, other, one, all_bad=all_bad, ties_are_equal=equal)
             if score is not None and a != b:
                 yield a, b, score, prompt

@@ -29,13 +29,18 @@ class Vote:
     """Of the challenger: 1 it won, 0.5 a tie, 0 it lost."""
 
 
-def score_of(ranking: Sequence[Sequence[str]], a: str, b: str, *, all_bad: bool = False) -> float | None:
+def score_of(
+    ranking: Sequence[Sequence[str]], a: str, b: str, *, all_bad: bool = False, ties_are_equal: bool = True
+) -> float | None:
     """Return what an answer says of b against a: 1, 0.5 or 0; None where it does not compare the two.
 
-    Images that were left out were not compared. "None is acceptable" without an order is a tie.
+    Images that were left out were not compared, nor those on one place where `ties_are_equal` is off. "None is
+    acceptable" without an order is a tie.
     """
     places = {image: place for place, group in enumerate(ranking) for image in group}
     if a in places and b in places:
+        if places[a] == places[b] and not ties_are_equal:
+            return None
         return WON if places[b] < places[a] else LOST if places[b] > places[a] else TIED
     return TIED if all_bad and not places else None
 

@@ -142,6 +142,11 @@ class Definition(BaseModel):
                 return part.order(checked[part.name], context)
         return []
 
+    def ties_are_equal(self, checked: Mapping[str, Answer]) -> bool:
+        """Tell whether candidates on one place of `ranking_of` were judged equal, or not compared with each other."""
+        said = next((part for part in self.walk() if part.orders and part.name in checked), None)
+        return said is None or said.ties_are_equal
+
     def all_bad_of(self, checked: Mapping[str, Answer]) -> bool:
         """Tell whether checked answers call no candidate acceptable."""
         return any(part.says_all_bad(checked[part.name]) for part in self.walk() if part.name in checked)

@@ -1,10 +1,12 @@
 """What the judgements of one item say together: soft pairs, and the strength of each image.
 
 One item at a time, in plain Python: items are small (2 to 9 images), and whoever streams a hundred thousand of them
-holds one. Two decisions stand here, and the exports keep to them too:
+holds one. Three decisions stand here, and the exports keep to them too:
 
 - An image that a judgement leaves unranked was not compared with anything by it: guidelines tell annotators to leave
   out what they cannot judge, so absence is no verdict. An image that nobody ranked has the strength 0, the prior mean.
+- Images that share a place count as a tie where they were judged equal. Those between the best and the worst of a
+  best-worst choice were not compared with each other, so they give no pair.
 - A judgement that calls all images bad gives no pairs and no strengths, also where it ranks them: that one bad image is
   less bad than another teaches nothing that the annotator meant.
 """
@@ -95,10 +97,12 @@ def _said(images: int, judgements: Sequence[Judgement]) -> tuple[dict[tuple[int,
                 f"a judgement ranks {list(judgement.groups)}, and the item has the images 0 to {images - 1}"
             )
         for key in combinations(sorted(level), 2):
+            ahead = level[key[1]] - level[key[0]]
+            if ahead == 0 and not judgement.ties_are_equal:
+                continue
             pair = said.get(key)
             if pair is None:
                 pair = said[key] = _Pair()
-            ahead = level[key[1]] - level[key[0]]
             score = weight if ahead > 0 else weight / 2 if ahead == 0 else 0.0
             pair.weight += weight
             pair.score += score

@@ -261,6 +261,7 @@ class _Said(NamedTuple):
     annotator: UUID
     kind: str
     ranking: list[list[str]]
+    ties_are_equal: bool
     all_bad: bool
     active_ms: int
     text: str
@@ -279,6 +280,7 @@ def _pages(snapshot: DatasetSnapshot) -> Iterator[list[tuple[UUID, list[_Said]]]
             "annotator",
             "annotator__kind",
             "ranking",
+            "ties_are_equal",
             "all_bad",
             "active_ms",
             "item__prompt__text",
@@ -341,6 +343,7 @@ def _judgement(snapshot: DatasetSnapshot, said: _Said, places: dict[str, int], w
     return Judgement(
         annotator=pseudonym_in(snapshot, said.annotator),
         groups=tuple(tuple(places[image] for image in group) for group in said.ranking),
+        ties_are_equal=said.ties_are_equal,
         all_bad=said.all_bad,
         weight=weight,
         active_ms=said.active_ms,

@@ -37,6 +37,13 @@ def test_an_answer_scores_the_challenger(ranking: list[list[str]], all_bad: bool
     assert score_of(ranking, "a", "b", all_bad=all_bad) == score
 
 
+def test_two_that_stand_between_best_and_worst_were_not_compared() -> None:
+    ranking = [["c"], ["a", "b"], ["d"]]
+    assert score_of(ranking, "a", "b", ties_are_equal=False) is None
+    assert score_of(ranking, "a", "c", ties_are_equal=False) == 1
+    assert score_of(ranking, "c", "d", ties_are_equal=False) == 0
+
+
 def test_a_clear_majority_is_better_and_a_clear_minority_worse() -> None:
     assert said(*[1.0] * 71, *[0.0] * 29).startswith("Better: Icons 2 wins 71% (")
     assert said(*[1.0] * 71, *[0.0] * 29).endswith(") of 100 blind comparisons.")

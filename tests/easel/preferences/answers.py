@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -44,12 +44,12 @@ def items(draw: st.DrawFn, *, most: int = 5) -> tuple[int, list[Judgement]]:
     ]
 
 
-def judged(*rankings: Groups, weight: float = 1.0, all_bad: bool = False) -> list[Judgement]:
+def judged(
+    *rankings: Groups, weight: float = 1.0, all_bad: bool = False, ties_are_equal: bool = True
+) -> list[Judgement]:
     """Return one judgement a ranking, each by somebody else."""
-    return [
-        Judgement(annotator=f"person-{number}", groups=ranking, weight=weight, all_bad=all_bad)
-        for number, ranking in enumerate(rankings)
-    ]
+    said: dict[str, Any] = {"weight": weight, "all_bad": all_bad, "ties_are_equal": ties_are_equal}
+    return [Judgement(annotator=f"person-{number}", groups=ranking, **said) for number, ranking in enumerate(rankings)]
 
 
 def relabelled(judgements: Sequence[Judgement], places: Sequence[int]) -> list[Judgement]:

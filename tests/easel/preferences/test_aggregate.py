@@ -49,6 +49,19 @@ def test_images_left_unranked_are_compared_with_nothing() -> None:
     assert found.strengths[2] > 0 > found.strengths[0]
 
 
+def test_images_between_the_best_and_the_worst_are_compared_with_these_alone() -> None:
+    said = ((2,), (0, 1), (3,))
+    tied = aggregate(4, judged(said))
+    found = aggregate(4, judged(said, ties_are_equal=False))
+    assert [(a, b) for a, b, _ in found.pairs] == [(0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+    assert set(tied.pairs) - set(found.pairs) == {(0, 1, 0.5)}
+    others = judged(((0,), (1,)))
+    assert (0, 1, 1.0) in aggregate(4, [*judged(said, ties_are_equal=False), *others]).pairs
+    assert aggregate(3, judged(((0, 1, 2),), ties_are_equal=False)).pairs == ()
+    same = aggregate(4, judged(said, said, ties_are_equal=False))
+    assert same.agreement == 1
+
+
 def test_images_that_are_all_bad_teach_no_order() -> None:
     bad = judged(((0,), (1, 2)), all_bad=True)
     found = aggregate(3, bad)

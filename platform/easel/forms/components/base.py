@@ -51,6 +51,8 @@ class BaseComponent(BaseModel):
     """Whether people answer it; the others only show something, or are filled in for an attempt."""
     orders: ClassVar[bool] = False
     """Whether its answer says which candidates are better than which."""
+    ties_are_equal: ClassVar[bool] = True
+    """Whether candidates in one group of its order were judged equal; else they were not compared with each other."""
     needs_text: ClassVar[bool] = False
     """Whether its answers are checked against the prompt's text."""
 

@@ -17,6 +17,7 @@ class BestWorst(BaseComponent):
     group: ClassVar[Group] = "judgement"
     answers: ClassVar[bool] = True
     orders: ClassVar[bool] = True
+    ties_are_equal: ClassVar[bool] = False
 
     type: Literal["best_worst"]
 
@@ -40,7 +41,7 @@ class BestWorst(BaseComponent):
         return {"best": answer["best"], "worst": answer["worst"]}
 
     def order(self, answer: Answer, context: AnswerContext) -> Order:
-        """The best, all the others on one place between, the worst."""
+        """The best, all the others on one place between, the worst; the others were not compared with each other."""
         middle = sorted(context.candidates - set(answer.values()))
         return [[answer["best"]], *([middle] if middle else []), [answer["worst"]]]
 
