@@ -196,6 +196,7 @@ SPECTACULAR_SETTINGS = {
         "NewModelKind": "easel.registry.api.NEW_KINDS",
         "SnapshotState": "easel.snapshots.models.DatasetSnapshot.State",
         "RunState": ["queued", "running", "paused", "cancelled", "done", "failed"],
+        "AttemptOutcome": ["waiting", "open", "ranked", "skipped"],
         "EvaluationState": ["generating", "judging", "done", "paused", "cancelled", "failed"],
     },
     "AUTHENTICATION_WHITELIST": ["easel.accounts.authentication.TokenAuthentication"],

@@ -42,7 +42,9 @@ def page(window: Callable[..., Window], cast: Cast) -> Page:
 
 def taken() -> RenderRequest:
     """Take the request that was pressed for, as a worker does."""
-    return until(lambda: claim_render(CLAIM, timezone.now()))
+    found = until(lambda: claim_render(CLAIM, timezone.now()))
+    assert found is not None
+    return found
 
 
 def bring(request: RenderRequest, *positions: int, project: Project) -> None:
