@@ -195,7 +195,8 @@ def test_a_place_names_its_component(page: Page) -> None:
         page,
         """
         return [
-          'components.2.components.0.visible_if', 'components.1.options.0.value', 'components.9.x', '', 'schema_version',
+          'components.2.components.0.visible_if', 'components.1.options.0.value',
+          'components.9.x', '', 'schema_version',
         ].map((place) => {
           const { node, rest } = tree.resolve(state.root, place);
           return [node.data.name ?? '', rest.join('.')];
@@ -238,7 +239,8 @@ def test_random_acts_keep_the_form_whole_and_undo_walks_back(page: Page) -> None
             const holders = [0, ...form.all.filter((one) => one.node.children).map((one) => one.node.id)];
             const one = pick(ids);
             const before = [look(), JSON.stringify(form.definition)];
-            const condition = random(3) && ids.length ? { name: pick(form.all).node.data.name, op: 'answered' } : undefined;
+            const looked = random(3) && ids.length ? pick(form.all).node.data.name : '';
+            const condition = looked ? { name: looked, op: 'answered' } : undefined;
             const parent = pick(holders);
             const index = random(form.find(parent).node.children.length + 1);
             const acts = {

@@ -9,7 +9,7 @@ import { Dragging } from "./drag.js";
 import { definitionIn, download } from "./exchange.js";
 import { bindKeys } from "./keys.js";
 import { buildPalette } from "./palette.js";
-import { Preview } from "./preview.js";
+import { Preview, STUCK } from "./preview.js";
 import { byComponent, listProblems } from "./problems.js";
 import { Properties } from "./properties.js";
 import { Publishing } from "./publish.js";
@@ -34,10 +34,11 @@ const saving = new Saving(api, shelf, config.template.id, draft, () => {
 });
 const canvas = new Canvas(state, palette.comparisons, $("form-tree"), $("form-empty"));
 const properties = new Properties(state, palette.comparisons, $("properties"), { say, models });
-const preview = new Preview({ form: $("preview-form"), host: $("preview-frames"), note: $("preview-note") });
+const preview = new Preview({ form: $("preview-form"), host: $("preview-frames"), note: $("preview-note"), enter: $("preview-enter") });
 const publishing = new Publishing(api, config, saving, {
   dialog: $("publish"), changes: $("publish-changes"), answers: $("publish-answers"),
   go: $("publish-go"), note: $("publish-note"), problem: $("publish-problem"),
+  summary: $("publish-summary"),
 });
 const dragging = new Dragging(state, { box: $("form-tree"), scroller: $("form-scroller"), palette: $("palette-list"), drop, refuse: say });
 const stage = bindStage();
@@ -167,7 +168,7 @@ async function everyModel() {
 state.addEventListener("change", ({ detail }) => {
   if (detail === "form") {
     canvas.draw();
-    preview.show(state.definition);
+    if (!number) preview.show(state.definition);
     saving.change();
     $("undo").disabled = !state.canUndo;
     $("redo").disabled = !state.canRedo;
@@ -203,6 +204,9 @@ function problemsOf(root, problems) {
   properties.problems = told;
   canvas.draw();
   showProblems();
+  if (number) preview.hold(STUCK);
+  else preview.show(state.definition);
+  publishing.summarise(number);
 }
 
 const WORDS = { unsaved: "Saving…", saving: "Saving…", offline: "Offline: kept in this browser", refused: "Not saved" };
@@ -249,6 +253,7 @@ $("part-acts").addEventListener("click", (event) => {
   if (["up", "down", "out", "in"].includes(act)) acts.nudge(act);
   else if (act) acts[act]();
 });
+$("json-menu").addEventListener("click", (event) => event.target.closest("button") && ($("json-menu").open = false));
 $("export-json").addEventListener("click", () => download(state.definition, config.template.name));
 $("import-file").addEventListener("change", async () => {
   const [file] = $("import-file").files;
@@ -277,6 +282,7 @@ publishing.done = (version) => {
   $("publish-number").textContent = version.number + 1;
   $("draft-number").textContent = version.number + 1;
   state.publishedAs(version.definition);
+  publishing.summarise(number);
   const link = el("a", { class: "button small", href: config.urls.template }, "Look at its versions");
   notice("good", `Version ${version.number} is published. Projects that use an earlier one stay with it until they are moved.`, link);
   say(`Version ${version.number} is published.`);
@@ -289,7 +295,6 @@ properties.update();
 showChosen();
 showSaved();
 problemsOf(state.root, kept ? [] : draft.problems);
-preview.show(state.definition);
 if (kept && kept.version === draft.version) {
   saving.change();
   toast("What was not saved yet is here again.");

@@ -24,17 +24,32 @@ export function buildPalette(palette, { list, filter, none, add }) {
   }
   const offers = [...list.querySelectorAll(".offer")];
   const shown = () => offers.filter((one) => !one.closest("li").hidden);
+  // What Enter adds: the one whose title begins as it was typed, else the first in view.
+  const next = () => {
+    const wanted = filter.value.trim().toLowerCase();
+    return wanted ? (shown().find((one) => one.dataset.words.startsWith(wanted)) ?? shown()[0]) : undefined;
+  };
+
+  // One of them is in the order of the Tab key; arrows go through the others.
+  const reach = (wanted) => {
+    const one = wanted ?? shown()[0];
+    for (const other of offers) other.tabIndex = other === one ? 0 : -1;
+  };
+  list.addEventListener("focusin", (event) => event.target.matches(".offer") && reach(event.target));
+  reach();
 
   filter.addEventListener("input", () => {
     const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const one of offers) one.closest("li").hidden = !wanted.every((word) => one.dataset.words.includes(word));
     for (const section of list.children) section.hidden = !section.querySelector("li:not([hidden])");
     none.hidden = shown().length > 0;
+    for (const one of offers) one.classList.toggle("is-next", one === next());
+    reach();
   });
   filter.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && filter.value.trim() && shown()[0]) {
+    if (event.key === "Enter" && next()) {
       event.preventDefault();
-      add(shown()[0].dataset.type);
+      add(next().dataset.type);
     } else if (event.key === "ArrowDown") {
       event.preventDefault();
       shown()[0]?.focus();

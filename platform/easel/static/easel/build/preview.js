@@ -1,11 +1,14 @@
 // What annotators get: the server's own page of the form, in a frame. The next one loads behind the one in view and takes its place
 // once it is there, scrolled as that was, so that nothing flickers. Where it cannot be shown, the last one stays. Each is a frame of
-// its own: loading into the same one again would fill the Back button's history.
+// its own: loading into the same one again would fill the Back button's history. A frame is inert until somebody points at it or
+// goes into it: that page takes the focus when its images are there, and must not take it from who is building.
 
 import { el, later } from "./dom.js";
 
 const AFTER_MS = 400;
 const PATIENCE_MS = 10_000;
+
+export const STUCK = "A form with problems cannot be shown. Mend them; what you see here is from before.";
 
 export class Preview {
   #form;
@@ -16,14 +19,29 @@ export class Preview {
   #waiting = null;
   #shown = "";
   #patience = 0;
+  #focused = null; // what had the focus last, in this page
   #number = 0;
 
-  // form: the hidden one that is posted. host: where the frames stand. note: where it says why nothing is shown.
-  constructor({ form, host, note }) {
+  // form: the hidden one that is posted. host: where the frames stand. note: where it says why nothing is shown. enter: the
+  // button that goes into the frame.
+  constructor({ form, host, note, enter }) {
     this.#form = form;
     this.#host = host;
     this.#note = note;
+    for (const name of ["pointerenter", "pointermove", "pointerdown"]) host.addEventListener(name, () => this.#wake());
+    // Being inert keeps keys and pointers out, not the focus that its own script asks for: that is given back.
+    addEventListener("focusin", ({ target }) => (this.#focused = target));
+    addEventListener("blur", () => setTimeout(() => document.activeElement?.inert && this.#takeBack(document.activeElement)));
+    enter.addEventListener("click", () => this.#wake() && this.#current.focus());
     this.show = later((definition) => this.#post(definition), AFTER_MS);
+  }
+
+  // A form with problems cannot be shown: what is in view stays until they are mended.
+  hold(note) {
+    this.show.cancel();
+    this.#waiting = null;
+    this.#note.textContent = note;
+    this.#note.hidden = false;
   }
 
   #post(definition) {
@@ -32,11 +50,11 @@ export class Preview {
       this.#waiting = definition;
       return;
     }
-    if (text === this.#shown) return;
+    if (text === this.#shown) return this.#done("");
     this.#shown = text;
     this.#number += 1;
     const name = `preview-${this.#number}`;
-    const frame = el("iframe", { name, title: "Preview of the form", "aria-hidden": "true", tabindex: -1 });
+    const frame = el("iframe", { name, title: "Preview of the form", inert: true });
     this.#next = frame;
     this.#host.append(frame);
     frame.addEventListener("load", () => this.#loaded(frame));
@@ -52,19 +70,27 @@ export class Preview {
     if (frame !== this.#next) return;
     const page = reach(frame);
     if (page?.URL === "about:blank") return; // what a frame begins with
-    if (!page?.querySelector("main")) return this.#give("The form cannot be shown like this. Mend its problems; what you see is from before.");
+    if (!page?.querySelector("main")) return this.#give(STUCK);
     const before = reach(this.#current)?.scrollingElement;
     const [left, top] = [before?.scrollLeft ?? 0, before?.scrollTop ?? 0];
     page.scrollingElement.scrollTo(left, top);
     frame.classList.add("is-shown");
-    frame.removeAttribute("aria-hidden");
-    frame.removeAttribute("tabindex");
     this.#current?.remove();
     this.#current = frame;
     this.#next = null;
     this.#done("");
     // The page draws itself by script: once it is as tall as the last one was it can be scrolled as that was.
     if (top) setTimeout(() => page.scrollingElement?.scrollTo(left, top), 150);
+  }
+
+  #takeBack(frame) {
+    if (this.#focused?.isConnected) this.#focused.focus({ preventScroll: true });
+    else frame.blur();
+  }
+
+  #wake() {
+    if (this.#current) this.#current.inert = false;
+    return Boolean(this.#current);
   }
 
   #give(note) {

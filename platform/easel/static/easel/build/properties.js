@@ -83,7 +83,8 @@ export class Properties {
 
   #label(given, control, id) {
     const optional = given.optional && ["text", "long", "number", "whole", "day"].includes(given.control) ? el("span", { class: "optional" }, " (optional)") : null;
-    const operable = control.box.matches("input, select, textarea") || control.box.querySelector(`#${id}:is(input, select, textarea)`);
+    const inside = given.control === "condition" || control.box.querySelector(`#${id}:is(input, select, textarea)`);
+    const operable = inside || control.box.matches("input, select, textarea");
     return operable ? el("label", { for: id }, given.label, optional) : el("span", { class: "label", "aria-hidden": "true" }, given.label);
   }
 

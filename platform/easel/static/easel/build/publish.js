@@ -1,13 +1,16 @@
 // Publishing: what changed since the last version, in words, and which collected answers the new one would not take. Then the button.
 
 import { Unreachable } from "../rank/api.js";
-import { count, el } from "./dom.js";
+import { count, el, later } from "./dom.js";
+
+const SUMMARY_AFTER_MS = 1_500;
 
 export class Publishing {
   #api;
   #config;
   #saving;
   #parts;
+  #count;
 
   // parts: the elements of the dialog. problems: () => how many there are.
   constructor(api, config, saving, parts) {
@@ -16,6 +19,27 @@ export class Publishing {
     this.#saving = saving;
     this.#parts = parts;
     parts.go.addEventListener("click", () => this.#publish());
+    this.#count = later(() => this.#countChanges(), SUMMARY_AFTER_MS);
+  }
+
+  // Beside the button: how much has changed since the last version.
+  summarise(problems) {
+    if (problems) {
+      this.#count.cancel();
+      this.#parts.summary.textContent = "Mend the problems to publish";
+    } else this.#count();
+  }
+
+  async #countChanges() {
+    try {
+      const { status, body } = await this.#api.send("GET", `templates/${this.#config.template.id}/differences/`);
+      if (status !== 200) return;
+      const last = this.#config.published;
+      const words = body.changes.length ? `${count(body.changes.length, "change")}${last === null ? "" : ` since version ${last}`}` : "Nothing changed";
+      this.#parts.summary.textContent = body.changes.length === 1 && last !== null ? body.changes[0].words : words;
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error;
+    }
   }
 
   async open(problems) {
