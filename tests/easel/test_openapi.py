@@ -15,6 +15,8 @@ from django.utils import timezone
 from easel.accounts.services import create_token
 from easel.evaluation.services import start_evaluation
 from easel.evaluation.simulation import start_simulation
+from easel.images.attempts import attempt
+from easel.projects.services import create_project
 from easel.prompts.conditioning import File, add_picture
 from easel.registry.models import ModelVersion
 from easel.wsgi import application
@@ -28,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.cast import Cast, annotate, draw, lease, make_items
 from tests.easel.training import stage as training
+from tests.live import go_live
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "reference" / "openapi.yaml"
@@ -74,11 +77,14 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     items = make_items(cast, 4)
     annotate(cast.project, cast.alice, 1)
+    studio = go_live(create_project("Studio", cast.project.template_version, cast.alice, timezone.now()))
     added = add_picture(cast.project, "image", File("a.png", draw(5)), cast.alice, timezone.now())
     return {
         "conditioning": str(added.picture.pk),
         "projects": str(cast.project.pk),
         "generations": str(items[0].request_id),
+        "attempts": str(attempt(studio, {"prompt": "a live icon"}, cast.alice, timezone.now()).pk),
+        "studio": str(studio.pk),
         "assignments": str(lease(cast.project, cast.alice).pk),
         "snapshots": str(snapshot.pk),
         "finetunes": str(run.pk),
@@ -96,6 +102,8 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_input_breaks_the_api_or_its_description(case: Any, cast: Cast, targets: dict[str, str]) -> None:
     kind = case.path.removeprefix("/api/v1").strip("/").split("/")[0]
+    if case.path.endswith("/attempts/"):
+        kind = "studio"  # whose form is live
     if case.path_parameters:
         case.path_parameters["id"] = targets[kind]
     _, token = create_token(cast.alice, "schemathesis")
