@@ -12,7 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from easel.annotation.page import SAMPLE_PROMPT
 from easel.forms.gallery import preview_of
+from easel.forms.reading import parse_definition
 from easel.forms.services import GALLERY
 from PIL import Image
 from playwright.sync_api import expect
@@ -36,6 +38,12 @@ def test_a_gallery_form_is_shown_whole_and_pictured(
     for part in definition["components"]:
         if "visible_if" not in part:
             expect(page.locator(f'[data-component="{part["name"]}"]').first).to_be_attached()
+    form = parse_definition(definition)
+    if form.live:
+        page.get_by_label("Prompt").fill(SAMPLE_PROMPT)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(400)  # the guard against double clicks
+    expect(page.locator(".tile[data-state=ready]:not([hidden])")).to_have_count(form.images)
     if os.environ.get("EASEL_PICTURES") == "gallery":
         with Image.open(BytesIO(page.screenshot())) as picture:
             picture.convert("RGB").save(GALLERY / key / "preview.webp", "WEBP", quality=80, method=6)
