@@ -26,6 +26,7 @@ from easel.annotation.progress import day_of
 from easel.annotation.services import SKIP_REASONS
 from easel.common.paging import page_of
 from easel.forms.definition import Definition
+from easel.forms.models import form_of
 from easel.forms.reading import InvalidDefinition, parse_definition
 from easel.images.attempts import choices
 from easel.images.models import Candidate
@@ -115,7 +116,8 @@ def annotation_list(request: HttpRequest, pk: UUID) -> HttpResponse:
         groups = [[by_id[one] for one in group] for group in row.ranking]
         ranked = {one for group in row.ranking for one in group}
         unranked = [candidates[one] for one in row.assignment.shown_order if str(one) not in ranked]
-        texts = [value for value in row.answers.values() if isinstance(value, str) and value]
-        rows.append({"annotation": row, "groups": groups, "unranked": unranked, "texts": texts})
+        letters = {str(pk): chr(65 + at) for at, pk in enumerate(row.assignment.shown_order)}
+        said = form_of(row.item.template_version_id).words(row.answers, letters, row.item.prompt.text)
+        rows.append({"annotation": row, "groups": groups, "unranked": unranked, "said": said})
     context = {"project": project, "rows": rows, "after": page.after, "may_export": may(project.role, Act.EXPORT)}
     return render(request, "annotation/_annotations.html" if request.htmx else "annotation/list.html", context)  # type: ignore[attr-defined]

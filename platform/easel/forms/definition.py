@@ -164,6 +164,11 @@ class Definition(BaseModel):
             for column, cell in part.cells(checked[part.name]).items()
         }
 
+    def words(self, checked: Mapping[str, Answer], letters: Mapping[str, str], text: str) -> list[tuple[str, str]]:
+        """Checked answers as people read them: a component's label and what was answered."""
+        told = ((part, part.words(checked[part.name], letters, text)) for part in self.walk() if part.name in checked)
+        return [(part.label or part.title, words) for part, words in told if words]
+
     def translated(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
         """Answers of an earlier version under the names that their components have now."""
         now = {old: part.name for part in self.walk() for old in part.formerly}

@@ -69,6 +69,8 @@ def test_answers_are_taken_in_one_form(kind: str, given: Any, stored: Any) -> No
     cells = form.cells(checked)
     assert set(cells) <= set(form.columns())
     assert all(isinstance(cell, str | int | float | bool) for cell in cells.values())
+    letters = {pk: pk.replace("c", "image ") for pk in ids}
+    assert all(words and "c1" not in words for _, words in form.words(checked, letters, TEXT))
 
 
 @pytest.mark.parametrize(("kind", "given", "message"), REFUSED)
@@ -83,6 +85,22 @@ def test_wrong_answers_are_refused_by_name(kind: str, given: Any, message: str) 
 def test_every_component_that_is_answered_shows_answers_it_takes_and_refuses(kind: str) -> None:
     assert example(kind)["taken"]
     assert example(kind)["refused"]
+
+
+def test_answers_are_told_in_the_words_of_the_form() -> None:
+    form = judged(
+        {"type": "ranking", "name": "ranking"},
+        {"type": "radio", "name": "safe", "label": "Safe?", "options": [{"value": "y", "label": "Yes"}]},
+        {"type": "image_flags", "name": "harm", "flags": [{"value": "gore", "label": "Gore"}, {"value": "hate"}]},
+        {"type": "region_marks", "name": "spots", "kinds": [{"value": "bad", "label": "Broken"}], "notes": True},
+    )
+    mark = {"x": 0.1, "y": 0.1, "w": 0.0, "h": 0.0, "kind": "bad", "note": "six fingers"}
+    answers = {"ranking": [["c1"]], "safe": "y", "harm": {"c2": ["hate"], "c1": ["gore"]}, "spots": {"c2": [mark]}}
+    assert form.words(answers, {"c1": "B", "c2": "A"}, TEXT) == [
+        ("Safe?", "Yes"),
+        ("Image flags", "A: hate; B: Gore"),
+        ("Region marks", "A: 1 x Broken (six fingers)"),
+    ]
 
 
 def judged(*components: dict[str, Any], count: int = 4) -> Definition:

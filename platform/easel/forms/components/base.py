@@ -111,6 +111,15 @@ class BaseComponent(BaseModel):
         """Tell whether a checked answer calls no candidate acceptable."""
         return False
 
+    def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
+        """A checked answer as people read it, or "" where the images themselves show it.
+
+        letters: what the images were called, by id. text: the prompt.
+        """
+        labels = {option.value: option.label or option.value for option in getattr(self, "options", ())}
+        given = answer if isinstance(answer, list) else [answer]
+        return "" if self.orders else ", ".join(labels.get(str(one), str(one)) for one in given)
+
     def columns(self) -> tuple[str, ...]:
         """The columns that it has in a table of answers."""
         return (self.name,)
@@ -256,3 +265,9 @@ def of_candidates(answer: Answer, context: AnswerContext) -> dict[str, Any]:
         if candidate not in context.candidates:
             raise AnswerError(f"names {candidate[:60]!r}, which is no candidate of this item")
     return answer
+
+
+def by_letter(found: Mapping[str, str], letters: Mapping[str, str]) -> str:
+    """Words about images, each after the letter that its image had, in the order of letters."""
+    said = sorted((letters.get(one, "?"), words) for one, words in found.items() if words)
+    return "; ".join(f"{letter}: {words}" for letter, words in said)

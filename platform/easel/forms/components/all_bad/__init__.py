@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from easel.forms.components.base import Answer, AnswerContext, AnswerError, BaseComponent, FormView, Group
@@ -29,6 +30,10 @@ class AllBad(BaseComponent):
     def is_missing(self, context: AnswerContext) -> bool:
         """Where it is required it has to be ticked."""
         return context.answers.get(self.name) is not True
+
+    def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
+        """Nothing: it is told as a mark of the whole annotation."""
+        return ""
 
     def says_all_bad(self, answer: Answer) -> bool:
         """Whether none is acceptable."""

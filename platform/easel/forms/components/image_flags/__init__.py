@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from easel.forms.components.base import (
     FormView,
     Group,
     Options,
+    by_letter,
     checked_options,
     of_candidates,
 )
@@ -36,6 +38,11 @@ class ImageFlags(BaseComponent):
         """Take flags of images of the item."""
         given = of_candidates(answer, context)
         return {candidate: found for candidate, flags in given.items() if (found := checked_options(flags, self.flags))}
+
+    def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
+        """As `A: Violence; C: Nudity`."""
+        labels = {flag.value: flag.label or flag.value for flag in self.flags}
+        return by_letter({one: ", ".join(labels[flag] for flag in flags) for one, flags in answer.items()}, letters)
 
     def columns(self) -> tuple[str, ...]:
         """A column a flag."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from easel.forms.components.base import (
     FormView,
     Group,
     Options,
+    by_letter,
     checked_level,
     of_candidates,
 )
@@ -53,6 +55,14 @@ class ImageRatings(BaseComponent):
         if self.is_required(context) and missing:
             raise AnswerError(f"misses {missing} ratings; rate every image by every aspect")
         return checked
+
+    def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
+        """As `A: Fidelity 4, Beauty 2; B: Fidelity 5`."""
+        labels = {aspect.value: aspect.label or aspect.value for aspect in self.aspects}
+        rated = {
+            one: ", ".join(f"{labels[name]} {level}" for name, level in given.items()) for one, given in answer.items()
+        }
+        return by_letter(rated, letters)
 
     def columns(self) -> tuple[str, ...]:
         """A column an aspect."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from easel.forms.components.base import (
     FormView,
     Group,
     Options,
+    by_letter,
     checked_option,
     checked_text,
     of_candidates,
@@ -78,6 +80,18 @@ class RegionMarks(BaseComponent):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise AnswerError("holds a mark whose place is no fraction of the image, from 0 to 1")
         return round(float(value), DIGITS)
+
+    def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
+        """As `A: 2 x Looks wrong (six fingers); B: 1 x Looks wrong`."""
+        found = {}
+        for one, marks in answer.items():
+            said = []
+            for kind in self.kinds:
+                if of_kind := [mark for mark in marks if mark["kind"] == kind.value]:
+                    notes = ", ".join(mark["note"] for mark in of_kind if mark.get("note"))
+                    said.append(f"{len(of_kind)} x {kind.label or kind.value}{f' ({notes})' if notes else ''}")
+            found[one] = ", ".join(said)
+        return by_letter(found, letters)
 
     def columns(self) -> tuple[str, ...]:
         """How many marks there are of each kind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -55,6 +56,14 @@ class WordMarks(BaseComponent):
                 raise AnswerError(f"marks word {word} twice; a word has one mark")
             checked[word] = {"word": word, "kind": checked_option(mark["kind"], self.kinds)}
         return [checked[word] for word in sorted(checked)]
+
+    def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
+        """As `red: Missing, apple: Shown wrongly`."""
+        labels = {kind.value: kind.label or kind.value for kind in self.kinds}
+        words = text.split()
+        return ", ".join(
+            f"{words[mark['word']]}: {labels[mark['kind']]}" for mark in answer if mark["word"] < len(words)
+        )
 
     def columns(self) -> tuple[str, ...]:
         """A column a kind."""
