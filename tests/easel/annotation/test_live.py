@@ -18,6 +18,7 @@ from easel.images.progress import images_on_their_way
 from easel.images.services import record_images
 from easel.projects.models import Project
 from easel.snapshots.services import freeze_next, take_snapshot
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from generation.types import Failure, Progress, RenderedImages
@@ -278,3 +279,12 @@ def test_a_live_ranking_exports_with_its_settings_and_is_learnt_from(
     assert freeze_next("a test")
     snapshot.refresh_from_db()
     assert snapshot.total("judgements") == 6
+
+
+def test_a_long_history_costs_as_many_queries_as_a_short_one(
+    project: Project, cast: Cast, bob: APIClient, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for fruit in ("apple", "pear", "plum", "fig"):
+        live.made(cast, bob, f"a {fruit}", count=2)
+    with django_assert_max_num_queries(6):
+        assert len(live.attempts(bob, project)) == 4
