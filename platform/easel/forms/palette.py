@@ -29,6 +29,10 @@ HELP = {
     "name": "What answers and exports call it.",
     "required": "Nobody can submit without an answer.",
     "formerly": "Answers that were given under these names stay readable.",
+    # Their labels say it.
+    "exclude": "",
+    "visible_if": "",
+    "required_if": "",
 }
 FIRST = ("label", "name", "help")
 LAST = ("required", "exclude", "visible_if", "required_if", "formerly")
@@ -90,7 +94,7 @@ def _control(name: str, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> 
     control: dict[str, Any] = {
         "name": name,
         "label": LABELS.get(name, name.replace("_", " ").capitalize()),
-        "help": HELP.get(name) or schema.get("description", ""),
+        "help": HELP.get(name, schema.get("description", "")),
         "control": _kind(name, said, whole),
         "needed": name in whole.get("required", ()),
         "optional": optional,

@@ -28,7 +28,7 @@ MODULES = Path(__file__).resolve().parents[1] / "static" / "easel" / "build"
 @require_safe
 @never_cache
 @ensure_csrf_cookie
-@csp_update({"frame-src": [SELF]})  # the preview
+@csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]  # the preview; it takes any view
 def build_template(request: HttpRequest, pk: UUID, template_pk: UUID) -> HttpResponse:
     """Show the builder with a template's draft; it saves over the API."""
     project = project_for(request.user, pk, Act.BUILD)

@@ -131,6 +131,7 @@ function modelsControl(given, tools) {
 
 const OPTION = {
   one: "option",
+  add: "Add an option",
   parts: (entry) => [
     { key: "value", label: "Value", value: entry?.value ?? "", longest: 40, mono: true },
     { key: "label", label: "Label", value: entry?.label ?? "", longest: 200 },
@@ -146,6 +147,7 @@ const OPTION = {
 
 const TEXT = {
   one: "text",
+  add: "Add one",
   parts: (entry) => [{ key: "text", label: "Text", value: entry ?? "" }],
   make: (_, values) => values.text,
   fresh: (entries) => {
@@ -157,6 +159,7 @@ const TEXT = {
 
 const SIZE = {
   one: "size",
+  add: "Add a size",
   parts: (entry) => [
     { key: "0", label: "Width", value: entry?.[0] ?? "", number: true },
     { key: "1", label: "Height", value: entry?.[1] ?? "", number: true },

@@ -4,8 +4,10 @@ import { count, el } from "./dom.js";
 
 export function listControl(given, tools, kind) {
   const rows = el("ol", { class: "list-rows" });
-  const add = el("button", { type: "button", class: "button small" }, `Add ${kind.one === "option" ? "an option" : `a ${kind.one}`}`);
-  const box = el("div", { class: "list-field", id: given.id, role: "group", "aria-label": given.label, "aria-describedby": given.describedBy }, rows, add);
+  const add = el("button", { type: "button", class: "button small" }, kind.add);
+  const box = el("div", { class: "list-field", id: given.id, role: "group", "aria-label": given.label, "aria-describedby": given.describedBy });
+  const heads = el("div", { class: "list-heads", "aria-hidden": "true" }, ...kind.parts().map((part) => el("span", {}, part.label)));
+  box.append(...(kind.parts().length > 1 ? [heads] : []), rows, add);
   let entries = [];
   let drawn = "";
 
@@ -35,6 +37,7 @@ export function listControl(given, tools, kind) {
   function draw() {
     drawn = JSON.stringify(entries);
     rows.replaceChildren(...entries.map(row));
+    heads.hidden = !entries.length;
     add.disabled = given.entries !== undefined && entries.length >= given.entries;
   }
 

@@ -76,7 +76,7 @@ export class Properties {
     const described = { ...given, id, describedBy: [help ? help.id : "", wrong.id].join(" ").trim() };
     const control = given.control === "condition" ? this.#condition(node, described) : CONTROLS[given.control](described, this.#toolsOf(node.id, given, wrong));
     const label = control.labelled ? null : this.#label(given, control, id);
-    const box = el("div", { class: `field is-${given.control}` }, label, control.box, help, wrong);
+    const box = el("div", { class: `field is-${given.control} of-${given.name}` }, label, control.box, help, wrong);
     this.#fields.set(given.name, { given, control, box, wrong });
     return box;
   }
