@@ -16,6 +16,7 @@ from tests.cast import Cast
 from tests.easel.forms.test_components import TEXT, example, form_of
 
 CONDITIONS = json.loads((Path(__file__).parents[1] / "easel" / "forms" / "conditions.json").read_text())
+READ = "document.getElementById('item').easel.read()"
 ANSWERED = [kind for kind, component in BY_TYPE.items() if component.answers]
 
 
@@ -46,7 +47,6 @@ def preview(window: Window, components: list[dict[str, Any]]) -> Page:
         json.dumps({"components": components}),
     )
     page.wait_for_selector("#state[data-state=item]")
-    page.wait_for_timeout(400)  # the guard against double clicks
     return page
 
 
@@ -71,33 +71,35 @@ def show(page: Page, answers: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", BY_TYPE)
-def test_a_component_shows_answers_and_reads_them_back(kind: str, window_of_alice: Window) -> None:
-    page = preview(window_of_alice, parts_of(kind))
-    _, name = form_of(kind)
-    expect(page.locator(f"[data-component={name}]")).to_have_count(1)
-    for _given, stored in example(kind)["taken"]:
-        show(page, {name: stored})
-        assert page.evaluate("document.getElementById('item').easel.read()") == {name: stored}
-    show(page, {})
-    assert page.evaluate("document.getElementById('item').easel.read()") == {}
+def test_every_component_shows_answers_and_reads_them_back(window_of_alice: Window) -> None:
+    for kind in BY_TYPE:
+        page = preview(window_of_alice, parts_of(kind))
+        _, name = form_of(kind)
+        expect(page.locator(f"[data-component={name}]"), kind).to_have_count(1)
+        for _given, stored in example(kind)["taken"]:
+            show(page, {name: stored})
+            assert page.evaluate(READ) == {name: stored}, kind
+        show(page, {})
+        assert page.evaluate(READ) == {}, kind
+        page.close()
     assert not [line for line in window_of_alice.console if not line.startswith("log")]
 
 
-@pytest.mark.parametrize("kind", ANSWERED)
-def test_a_required_component_says_so_before_the_server_does(kind: str, window_of_alice: Window) -> None:
-    parts = parts_of(kind)
-    _, name = form_of(kind)
-    parts[-1]["required"] = True
-    page = preview(window_of_alice, parts)
-    section = page.locator(f"[data-component={name}]")
-    page.locator("#submit").click()
-    expect(section.locator(":scope > .error")).to_be_visible()
-    for _given, stored in example(kind)["taken"][:1]:
-        show(page, {name: stored})
+def test_every_required_component_says_so_before_the_server_does(window_of_alice: Window) -> None:
+    for kind in ANSWERED:
+        parts = parts_of(kind)
+        _, name = form_of(kind)
+        parts[-1]["required"] = True
+        page = preview(window_of_alice, parts)
+        page.wait_for_timeout(400)  # the guard against double clicks
+        error = page.locator(f"[data-component={name}]").locator(":scope > .error")
+        page.locator("#submit").click()
+        expect(error, kind).to_be_visible()
+        show(page, {name: example(kind)["taken"][0][1]})
         page.locator("#submit").click()
         if kind != "image_ratings":  # its example rates one image, and all are asked for
-            expect(section.locator(":scope > .error")).to_be_hidden()
+            expect(error, kind).to_be_hidden()
+        page.close()
 
 
 def test_the_page_decides_conditions_as_the_server_does(window_of_alice: Window) -> None:
@@ -132,44 +134,42 @@ def test_a_condition_shows_and_asks_as_answers_change(window_of_alice: Window) -
     page.locator("#submit").click()
     expect(details.locator(".error")).to_have_text("“Why?” is empty. Write a few words.")
     page.get_by_label("Why?").fill("too dark")
-    assert page.evaluate("document.getElementById('item').easel.read()") == {"mood": "bad", "why": "too dark"}
+    assert page.evaluate(READ) == {"mood": "bad", "why": "too dark"}
     page.get_by_label("good").check()
-    assert page.evaluate("document.getElementById('item').easel.read()") == {"mood": "good"}
+    assert page.evaluate(READ) == {"mood": "good"}
 
 
 def test_a_pair_is_chosen_by_keys(window_of_alice: Window) -> None:
     page = preview(window_of_alice, parts_of("pairwise"))
-    read = "document.getElementById('item').easel.read()"
     page.keyboard.press("b")
-    assert page.evaluate(read) == {"better": "c2"}
+    assert page.evaluate(READ) == {"better": "c2"}
     page.keyboard.press("e")
-    assert page.evaluate(read) == {"better": "tie"}
+    assert page.evaluate(READ) == {"better": "tie"}
     page.keyboard.press("x")
-    assert page.evaluate(read) == {"better": "both_bad"}
+    assert page.evaluate(READ) == {"better": "both_bad"}
     page.keyboard.press("z")
     page.keyboard.press("z")
-    assert page.evaluate(read) == {"better": "c2"}
+    assert page.evaluate(READ) == {"better": "c2"}
     page.keyboard.press("b")
-    assert page.evaluate(read) == {}
+    assert page.evaluate(READ) == {}
 
 
 def test_best_and_worst_are_two_keys(window_of_alice: Window) -> None:
     page = preview(window_of_alice, parts_of("best_worst"))
-    read = "document.getElementById('item').easel.read()"
+    page.wait_for_timeout(400)
     page.keyboard.press("c")
     page.locator("#submit").click()
     expect(page.locator("[data-component=extremes] .error")).to_have_text(
         "“Best and worst” misses the worst image. Press its letter."
     )
     page.keyboard.press("a")
-    assert page.evaluate(read) == {"extremes": {"best": "c3", "worst": "c1"}}
+    assert page.evaluate(READ) == {"extremes": {"best": "c3", "worst": "c1"}}
     page.keyboard.press("Shift+D")
-    assert page.evaluate(read) == {"extremes": {"best": "c3", "worst": "c4"}}
+    assert page.evaluate(READ) == {"extremes": {"best": "c3", "worst": "c4"}}
 
 
 def test_regions_are_drawn_by_mouse_and_by_keys(window_of_alice: Window) -> None:
     page = preview(window_of_alice, parts_of("region_marks"))
-    read = "document.getElementById('item').easel.read()"
     stage = page.locator(".stage-box")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
@@ -178,41 +178,41 @@ def test_regions_are_drawn_by_mouse_and_by_keys(window_of_alice: Window) -> None
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.75, steps=4)
     page.mouse.up()
-    (mark,) = page.evaluate(read)["regions"]["c1"]
+    (mark,) = page.evaluate(READ)["regions"]["c1"]
     assert mark["kind"] == "artifact"
     assert [mark[side] for side in "xywh"] == pytest.approx([0.2, 0.25, 0.3, 0.5], abs=0.01)
 
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowDown")
-    (mark,) = page.evaluate(read)["regions"]["c1"]
+    (mark,) = page.evaluate(READ)["regions"]["c1"]
     assert [mark[side] for side in "xywh"] == pytest.approx([0.22, 0.25, 0.3, 0.52], abs=0.01)
     page.get_by_role("button", name="Not what the prompt says").click()
-    assert page.evaluate(read)["regions"]["c1"][0]["kind"] == "misaligned"
+    assert page.evaluate(READ)["regions"]["c1"][0]["kind"] == "misaligned"
     page.locator(".mark").focus()
     page.keyboard.press("Delete")
-    assert page.evaluate(read) == {}
+    assert page.evaluate(READ) == {}
 
     page.get_by_role("button", name="Image B, 0 marks").click()
     page.get_by_role("button", name="Add a mark").press("Enter")
-    assert list(page.evaluate(read)["regions"]) == ["c2"]
+    assert list(page.evaluate(READ)["regions"]) == ["c2"]
 
 
 def test_words_of_the_prompt_are_marked_by_pressing_them(window_of_alice: Window) -> None:
     page = preview(window_of_alice, parts_of("word_marks"))
-    read = "document.getElementById('item').easel.read()"
     word = page.locator("[data-word='1']")
     word.click()
-    assert page.evaluate(read) == {"words": [{"word": 1, "kind": "missing"}]}
+    assert page.evaluate(READ) == {"words": [{"word": 1, "kind": "missing"}]}
     word.press("Enter")
-    assert page.evaluate(read) == {"words": [{"word": 1, "kind": "wrong"}]}
+    assert page.evaluate(READ) == {"words": [{"word": 1, "kind": "wrong"}]}
     word.press("Space")
-    assert page.evaluate(read) == {}
+    assert page.evaluate(READ) == {}
 
 
 def test_tabs_open_by_arrows_and_where_something_is_wrong(window_of_alice: Window) -> None:
     parts = parts_of("tabs")
     parts[0]["components"][1]["components"][0]["required"] = True
     page = preview(window_of_alice, parts)
+    page.wait_for_timeout(400)
     first, second = page.get_by_role("tab").all()
     expect(page.locator("#answer-second")).to_be_hidden()
     page.locator("#answer-first").fill("something")
@@ -233,7 +233,7 @@ def test_buckets_take_images_by_number_and_by_letter(window_of_alice: Window) ->
     page.keyboard.press("c")
     page.keyboard.press("c")
     page.keyboard.press("c")
-    read = page.evaluate("document.getElementById('item').easel.read()")
+    read = page.evaluate(READ)
     assert read == {"sorted": [[], ["c2"], ["c3"]]}
 
 

@@ -239,7 +239,8 @@ def test_another_projects_picture_does_not_exist(cast: Cast, alice: APIClient) -
     answer = charlie.post(f"{API}/projects/{cast.foreign.pk}/prompts/", {"prompts": prompts}).json()
     assert answer["created"] == 0
     assert charlie.get(f"/conditioning/{theirs}/").status_code == 404
-    assert client_of(cast.bob).get(f"/conditioning/{theirs}/").status_code == 200  # annotators see what edits start from
+    annotator = client_of(cast.bob).get(f"/conditioning/{theirs}/")
+    assert annotator.status_code == 200  # people see what the images that they judge start from
     shown = client_of(cast.dave).get(f"/conditioning/{theirs}/")
     assert (shown.status_code, shown["Content-Type"]) == (200, "image/png")
 
