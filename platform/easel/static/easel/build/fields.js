@@ -41,7 +41,7 @@ function number(given, tools, step) {
   });
   input.addEventListener("blur", () => tools.seal());
   const limits = [given.least, given.most];
-  const said = limits.every((one) => one !== undefined && Math.abs(one) < 1e6) ? `${limits[0]} to ${limits[1]}` : "";
+  const said = limits.every((one) => one !== undefined && Math.abs(one) < 1e6) ? limits.map((one) => one.toLocaleString("en")).join(" to ") : "";
   const box = said ? el("div", { class: "row nowrap" }, input, el("span", { class: "help" }, said)) : input;
   return { box, at: () => input, update: (value) => show(input, value === undefined && given.optional ? "" : (value ?? given.default ?? "")) };
 }

@@ -9,7 +9,7 @@ import { Dragging } from "./drag.js";
 import { definitionIn, download } from "./exchange.js";
 import { bindKeys } from "./keys.js";
 import { buildPalette } from "./palette.js";
-import { Preview, STUCK } from "./preview.js";
+import { Preview } from "./preview.js";
 import { byComponent, listProblems } from "./problems.js";
 import { Properties } from "./properties.js";
 import { Publishing } from "./publish.js";
@@ -204,7 +204,7 @@ function problemsOf(root, problems) {
   properties.problems = told;
   canvas.draw();
   showProblems();
-  if (number) preview.hold(STUCK);
+  if (number) preview.hold();
   else preview.show(state.definition);
   publishing.summarise(number);
 }

@@ -8,7 +8,7 @@ import { el, later } from "./dom.js";
 const AFTER_MS = 400;
 const PATIENCE_MS = 10_000;
 
-export const STUCK = "A form with problems cannot be shown. Mend them; what you see here is from before.";
+const STUCK = "A form with problems cannot be shown.";
 
 export class Preview {
   #form;
@@ -37,11 +37,19 @@ export class Preview {
   }
 
   // A form with problems cannot be shown: what is in view stays until they are mended.
-  hold(note) {
+  hold() {
     this.show.cancel();
     this.#waiting = null;
+    this.#say(this.#stuck);
+  }
+
+  get #stuck() {
+    return `${STUCK} ${this.#current ? "Mend them; what you see here is from before." : "It is here once they are mended."}`;
+  }
+
+  #say(note) {
     this.#note.textContent = note;
-    this.#note.hidden = false;
+    this.#note.hidden = !note;
   }
 
   #post(definition) {
@@ -70,7 +78,7 @@ export class Preview {
     if (frame !== this.#next) return;
     const page = reach(frame);
     if (page?.URL === "about:blank") return; // what a frame begins with
-    if (!page?.querySelector("main")) return this.#give(STUCK);
+    if (!page?.querySelector("main")) return this.#give(this.#stuck);
     const before = reach(this.#current)?.scrollingElement;
     const [left, top] = [before?.scrollLeft ?? 0, before?.scrollTop ?? 0];
     page.scrollingElement.scrollTo(left, top);
@@ -102,8 +110,7 @@ export class Preview {
 
   #done(note) {
     clearTimeout(this.#patience);
-    this.#note.textContent = note;
-    this.#note.hidden = !note;
+    this.#say(note);
     const waiting = this.#waiting;
     this.#waiting = null;
     if (waiting) this.#post(waiting);

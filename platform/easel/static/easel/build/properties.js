@@ -67,6 +67,7 @@ export class Properties {
     for (const given of offer?.properties ?? []) parts.push(this.#field(node, given));
     parts.push(el("div", { class: "field", id: "unknown-properties" }));
     this.#box.replaceChildren(...parts);
+    this.#box.parentElement.scrollTop = 0;
   }
 
   #field(node, given) {

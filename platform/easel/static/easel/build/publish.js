@@ -35,8 +35,9 @@ export class Publishing {
       const { status, body } = await this.#api.send("GET", `templates/${this.#config.template.id}/differences/`);
       if (status !== 200) return;
       const last = this.#config.published;
-      const words = body.changes.length ? `${count(body.changes.length, "change")}${last === null ? "" : ` since version ${last}`}` : "Nothing changed";
-      this.#parts.summary.textContent = body.changes.length === 1 && last !== null ? body.changes[0].words : words;
+      const { changes } = body;
+      const words = changes.length === 1 ? changes[0].words : changes.length ? `${count(changes.length, "change")} since version ${last}` : "Nothing changed";
+      this.#parts.summary.textContent = last === null ? "Not published yet" : words;
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
     }
