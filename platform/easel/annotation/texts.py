@@ -19,12 +19,16 @@ def gather_texts(at: datetime, project: Project | None = None) -> int:
 
     Held-out prompts stay out, as they do of rounds of images.
     """
-    versions = Project.objects.order_by().values_list("template_version", flat=True).distinct()
-    of_texts = [pk for pk in versions if not form_of(pk).images]
+    of_texts = [pk for pk in versions_in_use() if not form_of(pk).images]
     waiting = _without_item().filter(project__template_version__in=of_texts)
     if project is not None:
         waiting = waiting.filter(project=project)
     return sum(_gather_project(pk, at) for pk in waiting.order_by().values_list("project", flat=True).distinct())
+
+
+def versions_in_use() -> QuerySet[Project, UUID]:
+    """The ids of the template versions that projects use now."""
+    return Project.objects.order_by().values_list("template_version", flat=True).distinct()
 
 
 @transaction.atomic

@@ -35,10 +35,15 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         """All but previews and live attempts: those are shown where they were asked for."""
         return self.exclude(kind__in=[GenerationRequest.Kind.PREVIEW, GenerationRequest.Kind.LIVE])
 
-    def ungathered(self, project: Project | None) -> GenerationRequestQuerySet:
-        """Requests whose images have not all become items; one image alone is an item only where it was made live."""
-        enough = Q(images_per_prompt__gte=2) | Q(kind=GenerationRequest.Kind.LIVE)
-        waiting = self.filter(enough, gathered_at=None).order_by("id")
+    def ungathered(self, project: Project | None, singles: Collection[UUID] = ()) -> GenerationRequestQuerySet:
+        """Requests whose images have not all become items.
+
+        One image alone is an item only where it was made live, and where the project's form judges each image by
+        itself: `singles` are the template versions that do.
+        """
+        kinds = GenerationRequest.Kind
+        alone = Q(kind=kinds.RENDER, project__template_version__in=singles)
+        waiting = self.filter(Q(images_per_prompt__gte=2) | Q(kind=kinds.LIVE) | alone, gathered_at=None).order_by("id")
         return waiting.filter(project=project) if project else waiting
 
     def with_progress(self) -> GenerationRequestQuerySet:

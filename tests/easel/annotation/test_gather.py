@@ -10,9 +10,11 @@ from django.utils import timezone
 from easel.annotation import services
 from easel.annotation.models import Item
 from easel.annotation.tasks import gather as gather_task
+from easel.annotation.template_uses import use_template
 from easel.common.errors import Conflict
 from easel.common.jobs import StaleLease
 from easel.common.models import Job
+from easel.forms.services import publish
 from easel.images.models import Candidate, GenerationRequest
 from easel.images.services import record_images
 from pytest_django import Settings
@@ -62,6 +64,21 @@ def test_single_images_are_nothing_to_rank(cast: Cast) -> None:
     stage.generate(cast, stage.make_prompts(cast.project, "a fox"), images_per_prompt=1)
     stage.work_off()
     assert services.gather(timezone.now()) == 0
+
+
+def test_single_images_are_items_where_the_form_judges_each_by_itself(cast: Cast) -> None:
+    stage.generate(cast, stage.make_prompts(cast.project, "a fox", "a hen"), images_per_prompt=1)
+    stage.work_off()
+    form: dict[str, object] = {
+        "components": [{"type": "image", "name": "image"}, {"type": "rating", "name": "quality"}]
+    }
+    use_template(cast.project, publish(cast.project.template_version.template, form, timezone.now()))
+    assert services.gather(timezone.now()) == 2
+    assert services.gather(timezone.now()) == 0
+    assignment = stage.lease(cast.project, cast.bob)
+    assert len(assignment.shown_order) == 1
+    annotation, _ = stage.submit(assignment, {"quality": 4})
+    assert (annotation.answers, annotation.ranking) == ({"quality": 4}, [])
 
 
 def test_only_the_project_that_is_asked_for_is_gathered(cast: Cast) -> None:
