@@ -156,8 +156,15 @@ def _columns(one: BaseComponent, examples: Mapping[str, Any]) -> str:
 
 
 def _properties(properties: Iterable[Mapping[str, Any]]) -> str:
-    rows = [(f"`{one['name']}`", _kind(one), _default(one), one["help"] or WORDS[one["name"]]) for one in properties]
+    rows = [(f"`{one['name']}`", _kind(one), _default(one), _words(one)) for one in properties]
     return _table(("property", "takes", "default", "what it is"), rows)
+
+
+def _words(one: Mapping[str, Any]) -> str:
+    """What a property is: as the builder says it, else as the components say it, else as this page does."""
+    name = one["name"]
+    shared = BaseComponent.model_fields.get(name)
+    return one["help"] or (shared.description if shared else "") or WORDS[name]
 
 
 def _kind(one: Mapping[str, Any]) -> str:
