@@ -81,6 +81,7 @@ def announced(page: Page, words: str) -> None:
 
 def drag_to(page: Page, source: Locator, target: Locator, y: float) -> None:
     """Drag with the mouse to a height of a card, in fractions of it; a line shows where it will stand."""
+    saved(page)  # what is drawn anew when problems are known is drawn
     source.scroll_into_view_if_needed()
     target.scroll_into_view_if_needed()
     page.mouse.move(*point(source, 0.3))

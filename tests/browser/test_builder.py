@@ -75,6 +75,38 @@ def test_a_drag_that_makes_no_sense_does_nothing(committed_cast: Cast, window: W
     quiet(alice)
 
 
+def test_columns_tabs_and_empty_groups_take_what_is_dropped_on_them(committed_cast: Cast, window: Windows) -> None:
+    alice = window(committed_cast.alice, height=1400)
+    template = make(
+        committed_cast,
+        {"type": "columns", "name": "beside", "components": [{"type": "input", "name": "left"}]},
+        {"type": "tabs", "name": "parts", "components": [{"type": "group", "name": "one", "components": []}]},
+        {"type": "date", "name": "day"},
+    )
+    page = build(alice, committed_cast, template)
+    drag_to(page, offer(page, "number"), page.locator("[data-list] .part-none"), 0.5)
+    left = card(page, "left")  # columns stand beside each other: the line is to its right
+    saved(page)
+    page.mouse.move(*point(card(page, "day"), 0.3))
+    page.mouse.down()
+    page.mouse.move(*point(left, 0.9, 0.5), steps=6)
+    line = page.locator(".drop-line").bounding_box()
+    assert line and line["height"] > line["width"]
+    page.mouse.up()
+    saved(page)
+    assert stored(template) == [["beside", ["left", "day"]], ["parts", [["one", ["people"]]]]]
+    # Tabs hold groups only: an input that is dropped on one goes beside them, a group becomes one more.
+    drag_to(page, offer(page, "input"), card(page, "one"), 0.1)
+    drag_to(page, offer(page, "group"), card(page, "one"), 0.1)
+    saved(page)
+    assert stored(template)[1:] == ["title", ["parts", [["details", ["inner"]], ["one", ["people"]]]]]
+    card(page, "parts").click()
+    offer(page, "slider").click()
+    saved(page)
+    assert stored(template)[2][1][1] == ["one", ["people", "sure"]], "a click adds to the last tab"
+    quiet(alice)
+
+
 def test_a_finger_drags_by_the_handle_and_scrolls_elsewhere(committed_cast: Cast, window: Windows) -> None:
     alice = window(committed_cast.alice, width=1100, height=820, has_touch=True)
     template = make(committed_cast, *FORM)
@@ -167,6 +199,7 @@ def test_a_problem_is_marked_at_its_field_and_gone_once_it_is_mended(committed_c
     alice = window(committed_cast.alice)
     page = build(alice, committed_cast, make(committed_cast, *FORM))
     expect(page.get_by_role("heading", name="Problems: none")).to_be_visible()
+    expect(page.locator("iframe.is-shown")).to_be_visible()
     card(page, "best_of").click()
     page.get_by_label("Levels").fill("77")
     problem = page.locator("#problems-list .problem")

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
+from easel.forms.drafts import save_draft
 from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.acting import keys
@@ -72,6 +74,82 @@ def test_what_is_typed_survives_a_reload_and_a_lost_connection(committed_cast: C
     assert template.draft.definition["components"][3]["components"][1]["label"] == "Kept in this browser"
     page.reload()
     assert asked == ["beforeunload"]
+
+
+def test_what_this_browser_kept_of_an_older_draft_is_asked_about(committed_cast: Cast, window: Windows) -> None:
+    alice = window(committed_cast.alice)
+    template = make(committed_cast, *FORM)
+    page = build(alice, committed_cast, template)
+    page.route("**/draft/", lambda route: route.abort())
+    card(page, "prompt").click()
+    page.get_by_label("Label").fill("From the train")
+    expect(page.locator("#saved")).to_have_attribute("data-state", "offline")
+    page.on("dialog", lambda dialog: dialog.accept())
+    save_draft(template, definition(*FORM[:3]), 1, committed_cast.erin, timezone.now())
+    page.unroute("**/draft/")
+    page.goto("about:blank")
+    page = build(alice, committed_cast, template)
+    expect(page.get_by_role("heading", name="There is a newer draft")).to_be_visible()
+    expect(page.locator("#stale-who")).to_contain_text("erin")
+    page.get_by_role("button", name="Keep mine").click()
+    saved(page)
+    assert len(names(page)) == 6
+    template.draft.refresh_from_db()
+    assert template.draft.definition["components"][0]["label"] == "From the train"
+
+
+def test_a_save_that_is_refused_says_why_and_keeps_what_was_done(committed_cast: Cast, window: Windows) -> None:
+    alice = window(committed_cast.alice)
+    page = build(alice, committed_cast, make(committed_cast, *FORM))
+    no = {"status": 401, "json": {"code": "not_authenticated", "detail": "Sign in."}}
+    page.route("**/draft/", lambda route: route.fulfill(**no))
+    card(page, "prompt").click()
+    page.get_by_label("Label").fill("Signed out meanwhile")
+    expect(page.get_by_role("alert").filter(has_text="Your session has ended")).to_be_visible()
+    expect(page.locator("#saved")).to_have_text("Not saved")
+    page.unroute("**/draft/")
+    page.get_by_label("Label").fill("Signed in again")
+    saved(page)
+
+
+def test_what_this_easel_does_not_know_is_shown_and_can_be_taken_out(committed_cast: Cast, window: Windows) -> None:
+    alice = window(committed_cast.alice)
+    template = make(committed_cast, {"type": "zebra", "name": "stripes"}, {**FORM[0], "colour": "red"})
+    page = build(alice, committed_cast, template)
+    expect(page.get_by_role("heading", name="Problems: 2")).to_be_visible()
+    expect(card(page, "stripes")).to_contain_text("Unknown component zebra")
+    card(page, "stripes").click()
+    page.get_by_role("button", name="Delete").click()
+    card(page, "prompt").click()
+    page.get_by_role("button", name="Take it out").click()
+    expect(page.get_by_role("heading", name="Problems: none")).to_be_visible()
+    saved(page)
+    template.draft.refresh_from_db()
+    assert template.draft.definition == definition(FORM[0])
+    quiet(alice)
+
+
+def test_a_form_of_a_hundred_components_is_typed_into_without_waiting(committed_cast: Cast, window: Windows) -> None:
+    alice = window(committed_cast.alice)
+    many = [{"type": "input", "name": f"input_{n}", "label": f"Number {n}"} for n in range(99)]
+    page = build(alice, committed_cast, make(committed_cast, FORM[1], *many))
+    card(page, "input_50").click()
+    spent = page.evaluate(
+        """() => {
+          const field = document.getElementById("property-label");
+          const times = [];
+          for (let n = 0; n < 20; n += 1) {
+            const began = performance.now();
+            field.value += "x";
+            field.dispatchEvent(new Event("input"));
+            document.body.offsetHeight;
+            times.push(performance.now() - began);
+          }
+          return times.sort((a, b) => a - b)[10];
+        }"""
+    )
+    print(f"a key in a form of 100 components: {spent:.1f} ms")
+    assert spent < 100
 
 
 def test_two_tabs_are_told_of_each_other(committed_cast: Cast, window: Windows) -> None:

@@ -49,7 +49,8 @@ export class Dragging {
     on("pointermove", (moved) => this.#move(moved));
     on("pointerup", (up) => this.#end(up));
     on("pointercancel", () => this.cancel());
-    on("blur", (blur) => blur.target === window && this.cancel());
+    // The preview's page takes the focus for a moment when it is there; that is no reason to let go.
+    on("blur", (blur) => blur.target === window && setTimeout(() => document.hasFocus() || this.cancel(), 50));
     on("keydown", (key) => {
       if (key.key !== "Escape" || !this.#drag?.ghost) return;
       key.preventDefault();

@@ -200,9 +200,12 @@ function goTo(id, rest) {
 // root: the form that they were said of. It may have moved on since; nodes keep their ids.
 function problemsOf(root, problems) {
   told = byComponent(root, problems);
-  canvas.problems = new Map([...told].map(([id, messages]) => [id, messages.map((one) => one.message)]));
   properties.problems = told;
-  canvas.draw();
+  const marks = new Map([...told].map(([id, messages]) => [id, messages.map((one) => one.message)]));
+  if (JSON.stringify([...marks]) !== JSON.stringify([...canvas.problems])) {
+    canvas.problems = marks;
+    canvas.draw();
+  }
   showProblems();
   if (number) preview.hold();
   else preview.show(state.definition);

@@ -29,7 +29,7 @@ export class Preview {
     this.#host = host;
     this.#note = note;
     for (const name of ["pointerenter", "pointermove", "pointerdown"]) host.addEventListener(name, () => this.#wake());
-    // Being inert keeps keys and pointers out, not the focus that its own script asks for: that is given back.
+    // Being inert keeps keys and pointers out, not the focus that its own script asks for: where #hush came late it is given back.
     addEventListener("focusin", ({ target }) => (this.#focused = target));
     addEventListener("blur", () => setTimeout(() => document.activeElement?.inert && this.#takeBack(document.activeElement)));
     enter.addEventListener("click", () => this.#wake() && this.#current.focus());
@@ -65,6 +65,7 @@ export class Preview {
     const frame = el("iframe", { name, title: "Preview of the form", inert: true });
     this.#next = frame;
     this.#host.append(frame);
+    this.#hush(frame);
     frame.addEventListener("load", () => this.#loaded(frame));
     const token = document.cookie.split("; ").find((part) => part.startsWith("csrftoken="));
     if (token) this.#form.elements.csrfmiddlewaretoken.value = token.slice("csrftoken=".length);
@@ -89,6 +90,19 @@ export class Preview {
     this.#done("");
     // The page draws itself by script: once it is as tall as the last one was it can be scrolled as that was.
     if (top) setTimeout(() => page.scrollingElement?.scrollTo(left, top), 150);
+  }
+
+  // While a frame is inert its page's own calls for the focus are not heard: a key that is typed here must not get lost there.
+  #hush(frame) {
+    const page = reach(frame);
+    if (frame !== this.#next || (page && page.URL !== "about:blank")) {
+      const element = page?.defaultView?.HTMLElement.prototype;
+      if (!element) return;
+      const { focus } = element;
+      element.focus = function heard(...given) {
+        if (!frame.inert) focus.apply(this, given);
+      };
+    } else requestAnimationFrame(() => this.#hush(frame));
   }
 
   #takeBack(frame) {
