@@ -1,7 +1,7 @@
 // What the builder edits: a form, which component is chosen, and every act that can be taken back. It knows of no page: the page
 // listens to "change" and shows what `root` says. An act that cannot be done raises Refused, in words for the person.
 
-import { ROOT, Refused, change, copyOf, count, find, freeName, height, holds, insert, isName, lookingAt, read, remove, takenNames, walk, write } from "./tree.js";
+import { ROOT, Refused, change, copyOf, count, find, height, holds, insert, isName, lookingAt, read, remove, takenNames, walk, write } from "./tree.js";
 
 const MAX_STEPS = 300;
 
@@ -252,8 +252,6 @@ export class FormState extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: what }));
   }
 }
-
-export { Refused, freeName };
 
 function text(value) {
   return typeof value === "string" ? value.trim() : "";
