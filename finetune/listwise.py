@@ -14,9 +14,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from finetune.held_out import ROWS, HeldOut
 from finetune.outcome import OnGrid, OnPoint, Outcome
 from finetune.prediction import Predictor, errors, predictor_of
 from finetune.schedule import learning_rate
-from finetune.types import MetricPoint, Preference, SamplePrompt, SnapshotImage, TrainSettings
+from finetune.types import Judgement, MetricPoint, Preference, SamplePrompt, SnapshotImage, TrainSettings
 from generation import memory
 from generation.storage import ADAPTER_FILE
 from generation.types import RenderSettings
@@ -63,9 +64,9 @@ class Ranking:
     prompt: str
     images: tuple[SnapshotImage, ...]
     ranks: tuple[tuple[int, ...], ...]
-    """Of each judgement, the rank of each image, as `losses.plackett_luce` takes them."""
+    """Of each judgement, or each chain that it gives, the rank of each image, as `losses.plackett_luce` takes them."""
     weights: tuple[float, ...]
-    """Of each judgement."""
+    """Of each of the ranks."""
     pairs: tuple[tuple[int, int], ...]
     """Preferred image and other of each pair on which the judgements together decide."""
 
@@ -76,10 +77,25 @@ def rankings_of(rows: Iterable[Preference]) -> list[Ranking]:
     for row in rows:
         judgements = [one for one in row.judgements if one.weight > 0 and not one.all_bad and len(one.groups) > 1]
         if judgements:
-            ranks = tuple(tuple(losses.ranks_of(one.groups, len(row.images))) for one in judgements)
+            told = [chain for one in judgements for chain in _chains(one)]
+            ranks = tuple(tuple(losses.ranks_of(groups, len(row.images))) for groups, _ in told)
             pairs = tuple((a, b) if share > 0.5 else (b, a) for a, b, share in row.pairs if share != 0.5)
-            found.append(Ranking(row.prompt, row.images, ranks, tuple(one.weight for one in judgements), pairs))
+            found.append(Ranking(row.prompt, row.images, ranks, tuple(weight for _, weight in told), pairs))
     return found
+
+
+def _chains(judgement: Judgement) -> Iterator[tuple[Sequence[Sequence[int]], float]]:
+    """Yield the groups that a judgement orders, each with its weight.
+
+    Images that share a group without being equal were not compared: each chain takes one image of each group, as best >
+    m > worst for every m between, and the chains share the judgement's weight.
+    """
+    if judgement.ties_are_equal:
+        yield judgement.groups, judgement.weight
+        return
+    number = math.prod(map(len, judgement.groups))
+    for chain in product(*judgement.groups):
+        yield [(image,) for image in chain], judgement.weight / number
 
 
 def train(

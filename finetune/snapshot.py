@@ -52,6 +52,7 @@ _JUDGEMENT = pa.struct(
     [
         ("annotator", pa.string()),
         ("groups", pa.list_(pa.list_(pa.int32()))),
+        ("ties_are_equal", pa.bool_()),  # null, and absent from older files: yes
         ("all_bad", pa.bool_()),
         ("weight", pa.float64()),
         ("active_ms", pa.int64()),
@@ -131,16 +132,19 @@ class Manifest(Facts):
 def alike(judgements: Collection[Judgement]) -> tuple[float, int]:
     """Return how often two annotators of one item agree on two images, and how often two annotators ranked both.
 
-    A tie against an order agrees by half. Who calls all images bad agrees and disagrees with nobody.
+    A tie against an order agrees by half. Who calls all images bad agrees and disagrees with nobody, and so does who
+    did not compare the two.
     """
     same, compared = 0.0, 0
     places = [
-        {image: place for place, group in enumerate(one.groups) for image in group}
+        ({image: place for place, group in enumerate(one.groups) for image in group}, one.ties_are_equal)
         for one in judgements
         if not one.all_bad
     ]
-    for one, other in combinations(places, 2):
+    for (one, one_compares), (other, other_compares) in combinations(places, 2):
         for a, b in combinations(sorted(one.keys() & other.keys()), 2):
+            if (one[a] == one[b] and not one_compares) or (other[a] == other[b] and not other_compares):
+                continue
             compared += 1
             same += 1 - abs(_order(one[a], one[b]) - _order(other[a], other[b])) / 2
     return same, compared
@@ -214,8 +218,11 @@ def write(
 
 def row_digest(preference: Preference) -> bytes:
     """Return the sha256 of all that a row says: with its images' hashes, so of their bytes too."""
-    said = json.dumps(preference.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(said.encode()).digest()
+    row = preference.model_dump(mode="json")
+    for judgement in row["judgements"]:
+        if judgement["ties_are_equal"]:  # as in rows that were written before it was said
+            del judgement["ties_are_equal"]
+    return hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
 def content_hash(digests: Iterable[bytes]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from generation.types import MAX_SEED, Contract, Lease, ModelReference, RenderSettings, Sha256
 
@@ -48,14 +48,19 @@ class Judgement(Contract):
     """A pseudonym: the same person has the same one in every row of a snapshot."""
     groups: tuple[tuple[int, ...], ...]
     """Best first; ties share a group; images that were not ranked are absent."""
-    ties_are_equal: bool = Field(default=True, exclude=True)
+    ties_are_equal: bool = True
     """Whether images that share a group were judged equal; else they were not compared with each other, as those
-    between the best and the worst. Known where a row's pairs and strengths are made, and in no file: these say it."""
+    between the best and the worst."""
     all_bad: bool = False
     weight: float = Field(default=1.0, ge=0, le=1)
     """How reliable the annotator is: 1 counts in full, 0 not at all."""
     active_ms: int = Field(default=0, ge=0)
     simulated: bool = False
+
+    @field_validator("ties_are_equal", mode="before")
+    @classmethod
+    def _equal_where_it_is_not_said(cls, value: object) -> object:
+        return True if value is None else value  # older files have no such column
 
 
 class Preference(Contract):

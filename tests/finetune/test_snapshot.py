@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +122,7 @@ def preferences(draw: st.DrawFn, storage: Storage) -> Preference:
             Judgement(
                 annotator=f"{draw(TEXT)}{who}",
                 groups=tuple(groups),
+                ties_are_equal=draw(st.booleans()),
                 all_bad=draw(st.booleans()),
                 weight=draw(SHARE),
                 active_ms=draw(st.integers(0, 2**40)),
@@ -339,3 +343,45 @@ def test_two_annotators_agree_where_they_said_the_same_of_two_images(
 ) -> None:
     judgements = [Judgement(annotator=str(who), groups=said) for who, said in enumerate(groups)]
     assert snapshot.alike(judgements) == expected
+
+
+def test_two_annotators_are_not_compared_on_images_that_they_did_not_compare() -> None:
+    said = ((0,), (1, 2, 3, 4), (5,))
+    opposite = [
+        Judgement(annotator=str(who), groups=groups, ties_are_equal=False)
+        for who, groups in enumerate([said, said[::-1]])
+    ]
+    assert snapshot.alike(opposite) == (0, 9)
+
+
+def test_whether_images_in_one_group_are_equal_is_written_and_hashed(storage: Storage, tmp_path: Path) -> None:
+    equal = preference(storage, 1, [((0,), (1, 2), (3,))])
+    apart = equal.model_copy(
+        update={"judgements": tuple(one.model_copy(update={"ties_are_equal": False}) for one in equal.judgements)}
+    )
+    snapshot.write(tmp_path / "snapshot", [apart], storage, FACTS)
+    assert everything(tmp_path / "snapshot") == [apart]
+    assert snapshot.row_digest(apart) != snapshot.row_digest(equal)
+
+
+def test_a_snapshot_of_before_that_was_written_reads_as_it_did(storage: Storage, tmp_path: Path) -> None:
+    folder = tmp_path / "snapshot"
+    row = preference(storage, 1, [((0,), (1, 2), (3,))])
+    manifest = snapshot.write(folder, [row], storage, FACTS)
+    said = row.model_dump(mode="json")
+    for judgement in said["judgements"]:
+        del judgement["ties_are_equal"]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    assert snapshot.row_digest(row) == hashlib.sha256(text.encode()).digest()
+
+    table = pq.read_table(folder / "train.parquet")
+    place = table.schema.get_field_index("judgements")
+    struct = table.schema.field(place).type.value_type
+    older = pa.list_(pa.struct([one for one in struct if one.name != "ties_are_equal"]))
+    rows = [
+        [{name: value for name, value in one.items() if name != "ties_are_equal"} for one in judgements]
+        for judgements in table.column(place).to_pylist()
+    ]
+    pq.write_table(table.set_column(place, "judgements", pa.array(rows, older)), folder / "train.parquet")
+    assert everything(folder) == [row]
+    assert snapshot.check(folder) == manifest

@@ -170,12 +170,21 @@ class Definition(BaseModel):
         return [(part.label or part.title, words) for part, words in told if words]
 
     def translated(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
-        """Answers of an earlier version under the names that their components have now."""
+        """Answers of an earlier version under the names that their components have now.
+
+        A component may have taken the name of one that is gone: then its own answer, under its former name, counts.
+        """
         now = {old: part.name for part in self.walk() for old in part.formerly}
-        return {now.get(name, name): answer for name, answer in answers.items()}
+        kept = {name: answer for name, answer in answers.items() if name not in now}
+        return kept | {now[name]: answer for name, answer in answers.items() if name in now}
+
+    def excluded(self) -> frozenset[str]:
+        """The names of the components that exports leave out: those marked so, and all that is inside them."""
+        return frozenset(_excluded(self.components))
 
     def _exported(self) -> Iterator[BaseComponent]:
-        return (part for part in self.walk() if part.answers and not part.exclude)
+        excluded = self.excluded()
+        return (part for part in self.walk() if part.answers and part.name not in excluded)
 
 
 def _in_view(
@@ -186,6 +195,14 @@ def _in_view(
         visible = shown and (component.visible_if is None or component.visible_if.holds(checked))
         yield component, visible
         yield from _in_view(component.children, checked, visible)
+
+
+def _excluded(components: Iterable[BaseComponent], within: bool = False) -> Iterator[str]:
+    for component in components:
+        left_out = within or component.exclude
+        if left_out:
+            yield component.name
+        yield from _excluded(component.children, left_out)
 
 
 def _refuse(problems: dict[str, list[str]]) -> None:

@@ -160,11 +160,16 @@ def _misfits(definition: Definition) -> Iterator[Problem]:
             message = f"two components are named {component.name!r}; rename one, answers are kept under their names"
             yield Problem(places[id(component)], component.name, message)
         seen.setdefault(component.name, component)
+    owners: dict[str, BaseComponent] = {}
     for component in form.components:
         place = places[id(component)]
         for old in component.formerly:
+            owner = owners.setdefault(old, component)
             if old in seen:
                 message = f"was named {old!r} before, and another component is named so now; rename that one"
+                yield Problem(f"{place}.formerly", component.name, message)
+            elif owner is not component:
+                message = f"was named {old!r} before, and so was {owner.name!r}; remove {old!r} from one of the two"
                 yield Problem(f"{place}.formerly", component.name, message)
         for which in ("visible_if", "required_if"):
             condition = getattr(component, which)
@@ -184,6 +189,8 @@ def _places(components: tuple[BaseComponent, ...], above: str) -> Iterator[tuple
 def _condition_fault(
     component: BaseComponent, condition: Condition, form: FormView, named: Mapping[str, BaseComponent]
 ) -> str:
+    if component.asks:
+        return "is filled in before there are answers, so it can have no condition; remove it"
     other = named.get(condition.name)
     if other is None:
         return (

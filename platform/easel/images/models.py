@@ -42,7 +42,7 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         itself: `singles` are the template versions that do.
         """
         kinds = GenerationRequest.Kind
-        alone = Q(kind=kinds.RENDER, project__template_version__in=singles)
+        alone = Q(kind__in=[kinds.RENDER, kinds.IMPORT], project__template_version__in=singles)
         waiting = self.filter(Q(images_per_prompt__gte=2) | Q(kind=kinds.LIVE) | alone, gathered_at=None).order_by("id")
         return waiting.filter(project=project) if project else waiting
 
@@ -269,13 +269,14 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
     ) -> Iterator[tuple[UUID, int, list[UUID]]]:
         """Of imported images all are there; as many of a prompt's are ranked at once as the project's form shows.
 
-        One image alone is nothing to rank. More than fit are dealt out evenly, so that no group is left with one.
+        One image alone is nothing to rank, but where the form shows a single one. More than fit are dealt out evenly,
+        so that no group is left with one.
         """
-        shown = max(2, request.project.template_version.form.images or 4)
+        shown = request.project.template_version.form.images or 4
         rows = self.filter(request=request).values("prompt").annotate(ids=ArrayAgg("id", order_by="position"))
         for row in rows.order_by("prompt"):
             ids = row["ids"]
-            groups = min(-(-len(ids) // shown), len(ids) // 2)
+            groups = min(-(-len(ids) // shown), len(ids) // min(shown, 2))
             for group in range(groups):
                 if (row["prompt"], group) not in without:
                     yield row["prompt"], group, ids[group::groups]

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from easel.common.models import Job
+from easel.forms.models import form_of
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 
@@ -35,13 +36,15 @@ class RequestProgress:
     steps: int = 0
     note: str = ""
     """What its worker said last, as "loading the model"."""
+    gathers: bool = True
+    """Whether its images become items: one image alone only where the project's form judges each by itself."""
 
     @property
     def live(self) -> bool:
         """Whether a page should look again soon: images or the items made of them are still to come."""
         if self.request.state in {"queued", "running"}:
             return True
-        return self.request.state == "done" and self.request.gathered_at is None and self.request.images_per_prompt > 1
+        return self.request.state == "done" and self.request.gathered_at is None and self.gathers
 
     @property
     def seconds_left(self) -> float | None:
@@ -72,15 +75,34 @@ def progress_of_all(requests: Iterable[GenerationRequest], at: datetime) -> list
         jobs = Job.objects.filter(chunk__request__in=running, state=Job.State.RUNNING).select_related("chunk")
         at_work = {job.chunk.request_id: job for job in jobs.order_by("claimed_at")}
     failed = _failed([one.pk for one in requests if one.chunks_dead])
+    gathering = _gathering([one for one in requests if one.gathered_at is None])
     return [
         RequestProgress(
             one,
             paces.get(one.pk),
             failed.get(one.pk, ()),
-            *((job.step, job.steps, job.note) if (job := at_work.get(one.pk)) else ()),
+            *((job.step, job.steps, job.note) if (job := at_work.get(one.pk)) else (0, 0, "")),
+            gathers=one.pk in gathering,
         )
         for one in requests
     ]
+
+
+def _gathering(requests: list[GenerationRequest]) -> set[UUID]:
+    """Those of some requests without items whose images become items once they are there."""
+    found = {one.pk for one in requests if one.images_per_prompt > 1}
+    alone = [one for one in requests if one.images_per_prompt == 1]
+    if alone:
+        versions = dict(
+            Project.objects.filter(pk__in={one.project_id for one in alone}).values_list("pk", "template_version")
+        )
+        singles = [pk for pk in set(versions.values()) if form_of(pk).images == 1]
+        found |= set(
+            GenerationRequest.objects.ungathered(None, singles)
+            .filter(pk__in=[one.pk for one in alone])
+            .values_list("pk", flat=True)
+        )
+    return found
 
 
 def _failed(requests: list[UUID]) -> dict[UUID, tuple[Failed, ...]]:
@@ -101,5 +123,7 @@ def images_on_their_way(project: Project) -> int:
     """Return how many images that people will rank workers still have to make."""
     audience = GenerationRequest.Audience
     for_people = GenerationRequest.objects.exclude(audience__in=[audience.SIMULATED, audience.REQUESTER])
-    unfinished = for_people.ungathered(project).with_progress()
+    version = project.template_version_id
+    singles = [version] if form_of(version).images == 1 else []
+    unfinished = for_people.ungathered(project, singles).with_progress()
     return sum(one.images_total - one.images_done for one in unfinished if one.state in {"queued", "running"})

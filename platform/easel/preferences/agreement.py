@@ -41,36 +41,53 @@ class Agreement:
         return self.alpha.estimate is not None and self.alpha.estimate < WARN_BELOW
 
 
-def levels(judgement: Judgement) -> dict[int, int]:
+class Levels(dict[int, int]):
+    """The place of each image in a judgement, best 0."""
+
+    ties_are_equal: bool = True
+    """Whether images on one place were judged equal; else they were not compared with each other."""
+
+
+def levels(judgement: Judgement) -> Levels:
     """Return the place of each image that a judgement compares with others, best 0: none where all images are bad."""
-    placed = {image: place for place, group in enumerate(judgement.groups) for image in group}
-    return placed if len(placed) > 1 and not judgement.all_bad else {}
+    placed = Levels((image, place) for place, group in enumerate(judgement.groups) for image in group)
+    placed.ties_are_equal = judgement.ties_are_equal
+    return placed if len(placed) > 1 and not judgement.all_bad else Levels()
 
 
 def on_pairs(one: Mapping[int, int], other: Mapping[int, int]) -> tuple[int, float]:
-    """Return how many images two people both ranked, and in which share of the pairs of these they agree.
+    """Return how many images two people both compared, and in which share of the pairs of these they agree.
 
     one, other: the place of each image. A tie and an order agree half. Fewer than two shared images: 0 and 0.
     """
     signs = _signs(one, other)
     if not signs:
         return 0, 0.0
-    return len(one.keys() & other.keys()), sum(1 - abs(here - there) / 2 for here, there in signs) / len(signs)
+    return len({image for pair in signs for image in pair}), _share(signs)
 
 
 def tau_b(one: Mapping[int, int], other: Mapping[int, int]) -> float | None:
     """Return Kendall's tau-b of the images that two people both ranked (Kendall 1945); None where one ties them all."""
-    signs = _signs(one, other)
+    signs = _signs(one, other).values()
     ordered = [sum(here * here for here, _ in signs), sum(there * there for _, there in signs)]
     return sum(here * there for here, there in signs) / sqrt(ordered[0] * ordered[1]) if all(ordered) else None
 
 
-def _signs(one: Mapping[int, int], other: Mapping[int, int]) -> list[tuple[int, int]]:
-    """Return for each two shared images which way each of two people puts them: -1, 0, 1."""
-    return [
-        ((one[a] > one[b]) - (one[a] < one[b]), (other[a] > other[b]) - (other[a] < other[b]))
+def _share(signs: Mapping[tuple[int, int], tuple[int, int]]) -> float:
+    return sum(1 - abs(here - there) / 2 for here, there in signs.values()) / len(signs)
+
+
+def _signs(one: Mapping[int, int], other: Mapping[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return for each two images that both compared which way each of two people puts them: -1, 0, 1."""
+    return {
+        (a, b): ((one[a] > one[b]) - (one[a] < one[b]), (other[a] > other[b]) - (other[a] < other[b]))
         for a, b in combinations(sorted(one.keys() & other.keys()), 2)
-    ]
+        if _compares(one, a, b) and _compares(other, a, b)
+    }
+
+
+def _compares(placed: Mapping[int, int], a: int, b: int) -> bool:
+    return placed[a] != placed[b] or not isinstance(placed, Levels) or placed.ties_are_equal
 
 
 def measure(
@@ -89,11 +106,10 @@ def measure(
         told = [placed for judgement in judgements if (placed := levels(judgement))]
         values.take(item, told)
         for one, other in combinations(told, 2):
-            shared, share = on_pairs(one, other)
-            if shared:
-                shares.append(share)
+            if signs := _signs(one, other):
+                shares.append(_share(signs))
                 share_items.append(item)
-                weights.append(shared * (shared - 1) / 2)
+                weights.append(len(signs))
             if (tau := tau_b(one, other)) is not None:
                 taus.append(tau)
                 tau_items.append(item)

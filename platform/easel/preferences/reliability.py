@@ -52,7 +52,8 @@ def fit(items: Iterable[Sequence[Judgement]]) -> Mapping[str, Reliability]:
     """Return what is known of each annotator, by name, from the judgements of each item, taken in one pass.
 
     A tie and an order agree half. As in `aggregate`, images left unranked and rankings of images that are all bad are
-    no votes, and the pairs of n images that two people share count as n - 1 votes. An annotator without an overlap
+    no votes, nor images on one place that were not compared, and the pairs of n images that two people share count as
+    n - 1 votes. An annotator without an overlap
     has the prior's mode, 0.875. No items: no annotators. Memory grows with the annotators alone.
     """
     overlaps: Counter[str] = Counter()

@@ -143,7 +143,7 @@ def _parse_list(entries: list[Any], pictures: set[str]) -> Parsed:
             rows.append(Rejected(number, "conditioning is no picture of this project; upload it first"))
         else:
             text, said = entry.get("text", "").strip(), {"messages": entry["messages"]} if talks else {}
-            rows.append(Row(number, text, negative.strip(), {**metadata, **said}, picture or "", held_out))
+            rows.append(Row(number, text, negative.strip(), {**metadata, **said}, picture or "", held_out, talks))
     return check_rows("prompts", rows)
 
 

@@ -11,7 +11,7 @@ from easel.accounts.models import User
 from easel.common.errors import InvalidInput
 from easel.common.ids import uuid7
 from easel.projects.models import Project
-from easel.prompts.conversations import messages_fault
+from easel.prompts.conversations import messages_fault, said_last
 from generation.types import Conditioning
 
 MAX_TEXT = 10_000
@@ -133,7 +133,8 @@ class Prompt(models.Model):
     def messages(self) -> list[dict[str, str]] | None:
         """The conversation that it is, or None for a plain text."""
         found = self.metadata.get("messages")
-        return found if found is not None and messages_fault(found) is None else None
+        talks = found is not None and messages_fault(found) is None and said_last(found) == self.text
+        return found if talks else None
 
     @property
     def said(self) -> list[dict[str, str]]:

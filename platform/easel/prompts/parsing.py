@@ -24,7 +24,8 @@ def parse_file(name: str, content: bytes, max_bytes: int) -> Parsed:
     """Read a .txt file (one prompt a line), a .csv / .tsv one, or JSON: a list, or an object on each line (.jsonl).
 
     Columns of a table are `prompt` (or `text`), `messages` (a conversation, as JSON), `negative` and `held_out` (yes
-    or no); others are metadata. Objects in JSON have the same keys.
+    or no); others are metadata, and so are messages beside a prompt that are no list. Objects in JSON have the same
+    keys.
 
     Raises TooLarge for a file over `max_bytes`, BadFile for one that is empty, not UTF-8 or has no prompt column.
     """
@@ -77,7 +78,7 @@ def check_rows(name: str, rows: Iterable[Row | Rejected]) -> Parsed:
 
 def _with_its_text(row: Row | Rejected) -> Row | Rejected:
     """Check the conversation of a row that has one, and give the row its text: what the user said last."""
-    if isinstance(row, Rejected) or "messages" not in row.metadata:
+    if isinstance(row, Rejected) or not row.talks:
         return row
     messages = row.metadata["messages"]
     if fault := messages_fault(messages):
@@ -146,14 +147,19 @@ def _read_table(name: str, text: str, delimiter: str) -> Iterator[Row | Rejected
             for original, lower in zip(header, lowered, strict=True)
             if lower and lower not in {source, "messages", "negative", "held_out"} and values[lower]
         }
+        talks = False
         if cell := values.get("messages"):
             try:
-                metadata["messages"] = messages_in(cell)
+                messages = messages_in(cell)
+                talks = not source or isinstance(messages, list)
             except InvalidInput as refusal:
-                yield Rejected(number, refusal.detail)
-                continue
+                if not source:
+                    yield Rejected(number, refusal.detail)
+                    continue
+            # Beside a column of prompts, one called so may hold something else.
+            metadata |= {"messages": messages} if talks else {header[lowered.index("messages")]: cell}
         held_out = TRUTHS.get(said := values.get("held_out", "").lower())
         if held_out is None:
             yield Rejected(number, f"column 'held_out' says {said[:40]!r}; write yes or no, or leave it empty.")
             continue
-        yield Row(number, values.get(source, ""), values.get("negative", ""), metadata, held_out=held_out)
+        yield Row(number, values.get(source, ""), values.get("negative", ""), metadata, held_out=held_out, talks=talks)

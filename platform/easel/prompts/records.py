@@ -73,7 +73,8 @@ def row_of(number: int, entry: Any) -> Row | Rejected:
     used = {source, "messages", "negative", "metadata", "held_out"}
     others = {key: value for key, value in entry.items() if key not in used and value is not None}
     conversation = {} if messages is None else {"messages": messages}
-    return Row(number, text.strip(), negative.strip(), {**metadata, **others, **conversation}, held_out=held_out)
+    whole = {**metadata, **others, **conversation}
+    return Row(number, text.strip(), negative.strip(), whole, held_out=held_out, talks=messages is not None)
 
 
 def messages_in(cell: str) -> Any:

@@ -22,12 +22,14 @@ class Row:
     """Id of the picture that its images start from."""
     held_out: bool = False
     """Whether it is kept for evaluations."""
+    talks: bool = False
+    """Whether it is a conversation, the `messages` of its metadata; else these are metadata as any other."""
 
     @property
     def digest(self) -> str:
         """What makes two prompts the same: the same text may stand with two pictures, or end two conversations."""
         parts = [self.text, self.negative, *([self.conditioning] if self.conditioning else [])]
-        if "messages" in self.metadata:
+        if self.talks:
             parts.append(json.dumps(self.metadata["messages"], sort_keys=True))
         return sha256("\0".join(parts).encode()).hexdigest()
 

@@ -34,13 +34,13 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
     Components marked `exclude` are left out of the answers. Simulated annotators are left out unless asked for.
     """
     rows = Annotation.objects.exportable(project, include_simulated=include_simulated)
-    excluded: dict[object, set[str]] = {}
+    excluded: dict[object, frozenset[str]] = {}
     for page in _pages(rows.iterator(chunk_size=PAGE)):
         candidates = _candidates_of(page)
         for row in page:
             version = row.item.template_version
             if version.pk not in excluded:
-                excluded[version.pk] = {part.name for part in version.form.walk() if part.exclude}
+                excluded[version.pk] = version.form.excluded()
             yield {
                 "format": FORMAT_VERSION,
                 "id": str(row.pk),
@@ -60,6 +60,7 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
                 "prompt_metadata": row.item.prompt.metadata,
                 "shown_order": [str(pk) for pk in row.assignment.shown_order],
                 "ranking": row.ranking,
+                "ties_are_equal": row.ties_are_equal,
                 "all_bad": row.all_bad,
                 "answers": {name: value for name, value in row.answers.items() if name not in excluded[version.pk]},
                 "candidates": [

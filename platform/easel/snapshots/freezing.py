@@ -323,15 +323,18 @@ def _images_of(items: list[UUID], passed: Passed) -> dict[UUID, list[SnapshotIma
 
 def _weights(snapshot: DatasetSnapshot, pulse: Pulse) -> dict[UUID, float]:
     """Return what each annotator's judgements count, by all of the annotations: see preferences.reliability."""
-    rows = _chosen(snapshot).order_by("item", "id").values_list("item", "annotator", "ranking", "all_bad")
+    chosen = _chosen(snapshot).order_by("item", "id")
+    rows = chosen.values_list("item", "annotator", "ranking", "ties_are_equal", "all_bad")
 
     def items() -> Iterator[list[Judgement]]:
         for _, of_item in groupby(rows.iterator(chunk_size=PAGE), key=itemgetter(0)):
             places: dict[str, int] = {}
             judgements = []
-            for _, annotator, ranking, all_bad in of_item:
+            for _, annotator, ranking, equal, all_bad in of_item:
                 groups = tuple(tuple(places.setdefault(image, len(places)) for image in group) for group in ranking)
-                judgements.append(Judgement(annotator=str(annotator), groups=groups, all_bad=all_bad))
+                judgements.append(
+                    Judgement(annotator=str(annotator), groups=groups, ties_are_equal=equal, all_bad=all_bad)
+                )
             pulse.beat("finding out how far annotators can be relied on")
             yield judgements
 

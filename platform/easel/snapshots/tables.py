@@ -40,10 +40,29 @@ class Columns:
             for part in form_of(version.pk).walk():
                 names = self._renamed.setdefault(version.template_id, {})
                 names.update(dict.fromkeys(part.formerly, part.name))
+        self._names: dict[Any, dict[str, str]] = {}
         self.names: list[str] = []
         for version in reversed(versions):  # the newest version says the order; what it no longer asks comes after
-            form = form_of(version.pk)
-            self.names += [name for column in form.columns() if (name := self._now(version, column)) not in self.names]
+            for name in self._names_of(version).values():
+                if name not in self.names:
+                    self.names.append(name)
+
+    def _names_of(self, version: TemplateVersion) -> dict[str, str]:
+        """What each column of a version is called now.
+
+        A component may have taken the name of one that is gone: where that gives one name to two columns of a version,
+        the one that was called otherwise then keeps its old name.
+        """
+        if version.pk not in self._names:
+            found = {column: self._now(version, column) for column in form_of(version.pk).columns()}
+            while True:
+                names = list(found.values())
+                doubled = [column for column, name in found.items() if names.count(name) > 1 and name != _apart(column)]
+                if not doubled:
+                    break
+                found[doubled[-1]] = _apart(doubled[-1])
+            self._names[version.pk] = found
+        return self._names[version.pk]
 
     def _now(self, version: TemplateVersion, column: str) -> str:
         """What a column of a version is called now."""
@@ -52,13 +71,18 @@ class Columns:
         while (newer := names.get(component)) is not None and newer not in met:
             met.add(newer)
             component = newer
-        name = f"{component}{dot}{rest}"
-        return ANSWERS + name if name in BASE else name
+        return _apart(f"{component}{dot}{rest}")
 
     def cells(self, version: TemplateVersion, form: Definition, answers: Mapping[str, Any]) -> list[object]:
         """An annotation's answers, in the order of the columns."""
-        said = {self._now(version, column): cell for column, cell in form.cells(answers).items()}
+        names = self._names_of(version)
+        said = {names[column]: cell for column, cell in form.cells(answers).items()}
         return [said.get(name) for name in self.names]
+
+
+def _apart(name: str) -> str:
+    """A component's column under a name that no base column has."""
+    return ANSWERS + name if name in BASE else name
 
 
 def csv_lines(project: Project, *, include_simulated: bool = False) -> Iterator[bytes]:

@@ -26,12 +26,12 @@ Messages = list[dict[str, str]]
 
 def writes_completions(part: BaseComponent) -> bool:
     """Whether a component's answer is the ideal completion."""
-    return isinstance(part, Textarea) and part.completion and not part.exclude
+    return isinstance(part, Textarea) and part.completion
 
 
 def tells_good(part: BaseComponent) -> bool:
     """Whether a component's answer calls a text good or not."""
-    return isinstance(part, Rating) and part.good_from is not None and not part.exclude
+    return isinstance(part, Rating) and part.good_from is not None
 
 
 def sft_lines(project: Project, *, include_simulated: bool = False) -> Iterator[bytes]:
@@ -108,7 +108,8 @@ def offers(project: Project, wanted: Callable[[BaseComponent], bool]) -> bool:
 
 
 def _first(form: Definition, wanted: Callable[[BaseComponent], bool]) -> BaseComponent | None:
-    return next((part for part in form.walk() if wanted(part)), None)
+    excluded = form.excluded()
+    return next((part for part in form.walk() if wanted(part) and part.name not in excluded), None)
 
 
 def _refuse_without(project: Project, wanted: Callable[[BaseComponent], bool], message: str) -> None:

@@ -85,6 +85,26 @@ INPUT = {"type": "input", "name": "words"}
         ([{"type": "tabs", "name": "t", "components": [INPUT]}], "components.0", "holds 'words', which is no group"),
         ([{**INPUT, "formerly": ["old"]}, {**INPUT, "name": "old"}], "components.0.formerly", "was named 'old' before"),
         ([{**INPUT, **{f"p{n}": 1 for n in range(99)}}], "definition", "has a component with 101 properties; none has"),
+        (
+            [{**INPUT, "formerly": ["old"]}, {**INPUT, "name": "other", "formerly": ["old"]}],
+            "components.1.formerly",
+            "was named 'old' before, and so was 'words'; remove 'old' from one of the two",
+        ),
+        (
+            [
+                INPUT,
+                {
+                    "type": "prompt",
+                    "name": "wish",
+                    "mode": "input",
+                    "visible_if": {"name": "words", "op": "answered"},
+                },
+                {"type": "generate", "name": "go"},
+                GRID,
+            ],
+            "components.1.visible_if",
+            "is filled in before there are answers, so it can have no condition; remove it",
+        ),
         ([INPUT] * 1_000, "definition", "has 1,000 components; at most 100 are taken. Split the form in two"),
     ],
 )
@@ -159,3 +179,17 @@ def test_any_json_gives_a_definition_or_a_refusal(data: Any) -> None:
         assert error.fields
         return
     assert parse_definition(form.model_dump(mode="json")) == form
+
+
+def test_what_stands_in_a_group_that_is_left_out_of_exports_is_left_out_too() -> None:
+    group = {"type": "group", "name": "g", "exclude": True, "components": [{**INPUT, "name": "secret"}]}
+    form = parse_definition({"components": [group, INPUT]})
+    assert form.excluded() == {"g", "secret"}
+    assert form.columns() == ["words"]
+    assert form.cells({"secret": "hidden", "words": "told"}) == {"words": "told"}
+
+
+@pytest.mark.parametrize("order", [("why", "reason"), ("reason", "why")])
+def test_an_answer_under_a_former_name_stands_before_that_of_a_component_that_is_gone(order: tuple[str, str]) -> None:
+    form = parse_definition({"components": [{**INPUT, "name": "why", "formerly": ["reason"]}]})
+    assert form.translated({name: f"its {name}" for name in order}) == {"why": "its reason"}

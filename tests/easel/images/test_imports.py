@@ -13,9 +13,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from easel.annotation import services as annotation
 from easel.annotation.models import Item
+from easel.annotation.template_uses import use_template
 from easel.cli import easel as command
+from easel.forms.services import publish
 from easel.images import imports
 from easel.images.models import Candidate, GenerationRequest, ImageImport
+from easel.images.progress import progress_of_one
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
 from PIL import Image
@@ -86,6 +89,29 @@ def test_more_than_the_form_shows_are_dealt_out_evenly(cast: Cast, count: int, s
     annotation.gather(timezone.now(), cast.project)
     assert sorted((item.candidates.count() for item in Item.objects.all()), reverse=True) == sizes
     assert Candidate.objects.exclude(items=None).count() == count
+
+
+def test_imported_images_are_items_each_where_the_form_judges_each_by_itself(cast: Cast, alice: APIClient) -> None:
+    form: dict[str, object] = {"components": [{"type": "image", "name": "image"}, {"type": "rating", "name": "good"}]}
+    use_template(cast.project, publish(cast.project.template_version.template, form, timezone.now()))
+    sent = [("fox.png", a1111("a fox", 1)), ("hen.png", a1111("a hen", 2))]
+    generation = send(alice, cast, *sent).json()["generation"]
+    request = GenerationRequest.objects.with_progress().get(pk=generation)
+    assert progress_of_one(request, timezone.now()).live
+    assert annotation.gather(timezone.now(), cast.project) == 2
+    assert annotation.gather(timezone.now(), cast.project) == 0
+    assert [item.candidates.count() for item in Item.objects.all()] == [1, 1]
+    request = GenerationRequest.objects.with_progress().get(pk=generation)
+    assert not progress_of_one(request, timezone.now()).live
+    send(alice, cast, *((f"{n}.png", a1111("a cat", n)) for n in range(3, 6)))
+    assert annotation.gather(timezone.now(), cast.project) == 3
+
+
+def test_a_single_imported_image_is_waited_for_by_nobody_where_forms_compare(cast: Cast, alice: APIClient) -> None:
+    generation = send(alice, cast, ("fox.png", a1111("a fox", 1))).json()["generation"]
+    request = GenerationRequest.objects.with_progress().get(pk=generation)
+    assert not progress_of_one(request, timezone.now()).live
+    assert annotation.gather(timezone.now(), cast.project) == 0
 
 
 def test_the_same_picture_is_named_and_taken_once(cast: Cast, alice: APIClient) -> None:

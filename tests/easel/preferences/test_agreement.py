@@ -54,6 +54,18 @@ def test_alpha_is_what_krippendorff_computes(items: Items) -> None:
     assert measure(items, resamples=2).alpha.estimate == pytest.approx(expected, abs=1e-9)
 
 
+def test_images_that_were_not_compared_are_no_agreement() -> None:
+    said = ((0,), (1, 2, 3, 4), (5,))
+    opposite = judged(said, said[::-1], ties_are_equal=False)
+    assert on_pairs(*map(levels, opposite)) == (6, 0.0)
+    assert measure([opposite], resamples=2).pairs.estimate == 0
+    assert tau_b(*map(levels, opposite)) == -1
+    apart = judged(((0,), (2, 3), (1,)), ((2,), (0, 1), (3,)), ties_are_equal=False)
+    assert on_pairs(*map(levels, apart)) == (4, 0.5)
+    assert on_pairs(*map(levels, judged(((0,), (1, 2)), ((0, 1), (2,)), ties_are_equal=False))) == (2, 1.0)
+    assert on_pairs(*map(levels, judged(said, said[::-1]))) == (6, 0.4)
+
+
 @needs_votes
 def test_alpha_of_two_real_raters_is_that_of_two_libraries() -> None:
     frame = pytest.importorskip("pandas").DataFrame

@@ -164,10 +164,10 @@ def test_a_list_over_rest_takes_conversations(cast: Cast, alice: APIClient) -> N
     answer = alice.post(f"{API}/projects/{cast.project.pk}/prompts/", {"prompts": prompts}, format="json")
     told = 'messages must be a list, as [{"role": "user", "content": "..."}].'
     assert answer.json() == {
-        "created": 1,
-        "rejected": [{"row": 2, "reason": told}, {"row": 3, "reason": told}],
+        "created": 2,
+        "rejected": [{"row": 3, "reason": told}],
     }
-    prompt = Prompt.objects.get(project=cast.project)
+    prompt = Prompt.objects.get(project=cast.project, text="Why is the sky blue?")
     assert (prompt.text, prompt.messages) == ("Why is the sky blue?", SKY)
 
 
@@ -181,3 +181,29 @@ def test_the_preview_and_the_list_show_a_conversation_by_its_last_words_and_leng
     assert "Why is the sky blue?" in page
     assert "messages: 3" in page
     assert "scatters" not in page
+
+
+def test_metadata_that_is_called_messages_is_no_conversation(cast: Cast, alice: APIClient) -> None:
+    sent = {
+        "prompts": [
+            {"text": "a fox", "metadata": {"messages": "three so far"}},
+            {"text": "a hen", "metadata": {"messages": SKY}},
+            {"messages": SKY},
+        ]
+    }
+    answer = alice.post(f"{API}/projects/{cast.project.pk}/prompts/", sent, format="json")
+    assert answer.json() == {"created": 3, "rejected": []}
+    found = {one.text: one for one in Prompt.objects.filter(project=cast.project)}
+    assert found["a fox"].metadata == {"messages": "three so far"}
+    assert [found[text].messages for text in ("a fox", "a hen", "Why is the sky blue?")] == [None, None, SKY]
+
+
+def test_a_column_messages_beside_a_prompt_may_hold_anything_else() -> None:
+    found = parse_file("p.csv", b"prompt,Messages\na fox,three so far\na hen,7\n", 2**20)
+    assert found.rejected == []
+    assert [(row.text, row.metadata) for row in found.rows] == [
+        ("a fox", {"Messages": "three so far"}),
+        ("a hen", {"Messages": "7"}),
+    ]
+    assert reasons(b"messages\nthree so far\n", "p.csv") != []
+    assert reasons(b'prompt,messages\na fox,"[]"\n', "p.csv") != []

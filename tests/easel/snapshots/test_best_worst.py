@@ -10,6 +10,7 @@ from easel.annotation import services as annotation
 from easel.annotation.models import Annotation
 from easel.forms.models import Template
 from easel.projects.models import Project
+from easel.snapshots.exports import judgements
 
 from tests import cast as stage
 from tests.cast import Cast
@@ -42,6 +43,8 @@ def test_a_snapshot_holds_the_pairs_that_were_said_and_no_ties_between_the_other
         assert len(said) == 9
         assert said.isdisjoint(combinations(sorted(between), 2))
         assert all({best_at, worst_at} & {a, b} for a, b in said)
+        assert not judgement.ties_are_equal
+    assert {row["ties_are_equal"] for row in judgements(project)} == {False}
 
 
 def test_a_ranking_whose_images_share_a_place_says_that_they_are_equal(cast: Cast) -> None:

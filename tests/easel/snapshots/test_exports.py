@@ -92,6 +92,7 @@ def test_a_line_holds_all_that_is_known_of_an_annotation(
         "prompt_metadata": {},
         "shown_order": shown,
         "ranking": [[pk] for pk in shown],
+        "ties_are_equal": True,
         "all_bad": False,
         "answers": {"ranking": [[pk] for pk in shown], "rationale": 'crisp, "sharp"'},
     }

@@ -99,6 +99,16 @@ def test_answers_of_earlier_versions_stand_under_todays_names(cast: Cast, alice:
     ]
 
 
+def test_a_component_that_took_the_name_of_one_that_is_gone_leaves_it_its_column(cast: Cast, alice: APIClient) -> None:
+    use(cast, {"type": "input", "name": "why"}, {"type": "input", "name": "reason"})
+    submit(cast, why="sharp", reason="light")
+    use(cast, {"type": "input", "name": "why", "formerly": ["reason"]})
+    submit(cast, why="crisp")
+    found = table(alice, cast)
+    assert list(found[0])[len(BASE) :] == ["why", "reason"]
+    assert [(row["why"], row["reason"]) for row in found] == [("sharp", "light"), ("crisp", "")]
+
+
 def test_a_component_that_is_named_as_a_base_column_keeps_a_column_of_its_own(cast: Cast, alice: APIClient) -> None:
     use(cast, {"type": "input", "name": "prompt"}, {"type": "input", "name": "secret", "exclude": True})
     submit(cast, prompt="a better one", secret="hidden")

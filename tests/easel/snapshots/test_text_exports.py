@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from easel.annotation.models import Assignment
+from easel.forms.services import publish
+from easel.projects.models import Project
 from easel.prompts.models import Prompt
 from rest_framework.test import APIClient
 
@@ -98,6 +100,14 @@ def test_each_annotator_gives_a_row_and_surplus_and_held_out_ones_give_none(cast
     assert [row["label"] for row in rows(export(alice, cast, "trl-kto"))] == [True, True]
     Prompt.objects.filter(text="And at dusk?").update(held_out=True)
     assert len(rows(export(alice, cast, "trl-kto"))) == 1
+
+
+def test_a_completion_in_a_group_that_is_left_out_of_exports_is_not_exported(cast: Cast, alice: APIClient) -> None:
+    area = {"type": "textarea", "name": "completion", "completion": True}
+    form: dict[str, object] = {"components": [{"type": "group", "name": "g", "exclude": True, "components": [area]}]}
+    version = publish(cast.project.template_version.template, form, timezone.now())
+    Project.objects.filter(pk=cast.project.pk).update(template_version=version)
+    assert export(alice, cast, "trl-sft").status_code == 400
 
 
 @pytest.mark.parametrize(
