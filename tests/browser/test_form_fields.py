@@ -127,6 +127,7 @@ def test_a_condition_shows_and_asks_as_answers_change(window_of_alice: Window) -
             },
         ],
     )
+    page.wait_for_timeout(400)
     details = page.locator("[data-component=details]")
     expect(details).to_be_hidden()
     page.get_by_label("bad").check()

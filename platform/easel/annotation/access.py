@@ -14,6 +14,7 @@ from easel.annotation.models import Assignment, Item
 from easel.common.errors import NotFound
 from easel.projects.access import require
 from easel.projects.models import Project
+from easel.prompts.models import Prompt
 
 M = TypeVar("M", bound=Model)
 
@@ -21,9 +22,10 @@ M = TypeVar("M", bound=Model)
 # In SQL, and with no more columns than are used: this stands on the path of every submission, see queue.py.
 _OWN = """
     SELECT assignment.*, item.prompt_id, item.project_id, item.template_version_id, item.overlap AS item_overlap,
-        item.audience AS item_audience, project.overlap, member.role
+        item.audience AS item_audience, prompt.text AS prompt_text, project.overlap, member.role
     FROM annotation_assignment AS assignment
     JOIN annotation_item AS item ON item.id = assignment.item_id
+    JOIN prompts_prompt AS prompt ON prompt.id = item.prompt_id
     JOIN projects_project AS project ON project.id = item.project_id
     JOIN projects_membership AS member ON member.project_id = project.id AND member.user_id = assignment.annotator_id
     WHERE assignment.id = %s AND assignment.annotator_id = %s
@@ -49,6 +51,7 @@ def assignment_for(user: User | AnonymousUser, pk: UUID, *, lock: bool = False) 
             overlap=found.item_overlap,
             audience=found.item_audience,
         )
+        found.item.prompt = _partly(Prompt, id=found.prompt_id, text=found.prompt_text)
         found.item.project = _partly(Project, id=found.project_id, overlap=found.overlap)
         return found
     raise NotFound("assignment")

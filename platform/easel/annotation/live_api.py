@@ -22,6 +22,7 @@ from easel.annotation.api import (
 )
 from easel.annotation.live import assignments_of, unfinished
 from easel.annotation.models import Assignment
+from easel.common.errors import Conflict
 from easel.common.pagination import NewestFirst
 from easel.common.schema import documented, documented_list
 from easel.images import services
@@ -49,6 +50,10 @@ class NewAttemptSerializer(serializers.Serializer[Any]):
     )
     vary = serializers.UUIDField(
         required=False, allow_null=True, help_text="An image of the caller's own attempts that the new ones start from."
+    )
+
+    template_version = serializers.UUIDField(
+        required=False, help_text="The version of the form that was filled in; another one than the project's is a 409."
     )
 
 
@@ -166,6 +171,9 @@ class ProjectAttempts(APIView):
         data = NewAttemptSerializer(data=request.data)
         data.is_valid(raise_exception=True)
         valid = data.validated_data
+        version = valid.get("template_version", project.template_version_id)
+        if version != project.template_version_id:
+            raise Conflict("The form of this project has changed. Reload the page; what you typed is kept.")
         made = attempt(project, valid["values"], request.user, timezone.now(), valid.get("vary"))
         return Response(_told(WatchedAttemptSerializer, [attempt_for(request.user, made.pk)])[0], status=202)
 

@@ -178,6 +178,7 @@ class Assignment(models.Model):
     created_at = models.DateTimeField()
 
     prompt_id: UUID
+    prompt_text: str
     project_id: UUID
     template_version_id: UUID
     overlap: int

@@ -32,6 +32,11 @@ class FormPage:
     """Whether the guidelines stand beside a prompt that is shown; else they stand in the bar."""
 
     @property
+    def shows_images(self) -> bool:
+        """Whether there are images anywhere in it."""
+        return bool({"image_grid", "image"} & set(self.types))
+
+    @property
     def definition(self) -> Part:
         """For the page's script."""
         middle = [self.images] if self.images else []

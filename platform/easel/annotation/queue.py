@@ -38,7 +38,7 @@ _WANTED = """
 """
 _SEARCH = f"""
     SELECT item.*, prompt.text AS prompt_text, prompt.negative AS prompt_negative,
-        prompt.metadata ->> 'messages' AS prompt_messages,
+        prompt.metadata -> 'messages' AS prompt_messages,
         picture.id AS picture, picture.width AS picture_width, picture.height AS picture_height
     FROM annotation_item AS item JOIN prompts_prompt AS prompt ON prompt.id = item.prompt_id
     LEFT JOIN images_generationrequest AS request ON request.id = item.request_id

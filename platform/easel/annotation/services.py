@@ -76,6 +76,8 @@ def _gather_request(pk: UUID, at: datetime) -> int:
     request = (
         GenerationRequest.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=pk)
     )
+    if request.kind != GenerationRequest.Kind.LIVE and not form_of(request.project.template_version_id).images:
+        return 0  # the form shows no images: they become items when the project has one that does
     made = []
     links = []
     known = set(Item.objects.filter(request=request).values_list("prompt_id", "group"))

@@ -11,7 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from easel.accounts.models import User
 from easel.annotation.models import Assignment, Item
 from easel.common.broker import send_on_commit
-from easel.common.errors import Conflict
+from easel.common.errors import Conflict, NotFound
 from easel.forms.models import Template, TemplateVersion
 from easel.images.models import Attempt
 from easel.projects.access import inspected_by
@@ -71,12 +71,15 @@ def _move(items: list[UUID], version: TemplateVersion) -> int:
 
 def _waiting(project: Project, version: TemplateVersion) -> QuerySet[Item]:
     """Items that are not done and have another version than this one."""
-    return Item.objects.filter(project=project, state=Item.State.READY).exclude(template_version=version)
+    rows = Item.objects.counting().filter(project=project, state=Item.State.READY)
+    return rows.exclude(template_version=version)
 
 
 def fitting_items(project: Project, version: TemplateVersion) -> QuerySet[Item]:
     """Items of a project that wait with another version, that nobody has begun, and whose images this one can show."""
     rows = _waiting(project, version).filter(assignments__isnull=True)
+    if version.form.live:  # there the annotators ask for images; what waits is ranked in the form it was made for
+        return rows.none()
     return rows.annotate(images=Count("candidates")).filter(images=version.form.images)
 
 
@@ -92,7 +95,8 @@ def delete_template(template: Template, by: User) -> None:
 
     `by` is told the names of projects that they are a member of, and the number of the others.
     """
-    Template.objects.select_for_update().get(pk=template.pk)  # a project that takes it up meanwhile waits
+    if not Template.objects.select_for_update().filter(pk=template.pk).exists():  # whoever takes it up meanwhile waits
+        raise NotFound("template")
     using = Project.objects.filter(template_version__template=template)
     if using.exists():
         raise TemplateInUse(

@@ -22,6 +22,7 @@ from easel.forms.comparison import Comparison
 from easel.forms.gallery import write_file
 from easel.forms.models import Template, TemplateVersion
 from easel.forms.reading import InvalidDefinition
+from easel.projects import template_services
 from easel.projects.access import may, project_for, template_for, version_for
 from easel.projects.forms import PublishForm, TemplateForm, UseForm
 from easel.projects.models import Project
@@ -123,7 +124,7 @@ def publish_template(request: HttpRequest, pk: UUID, template_pk: UUID) -> HttpR
         status = 400
         if form.is_valid():
             try:
-                version, _ = drafts.publish_draft(
+                version, _ = template_services.publish(
                     here.template,
                     form.cleaned_data["draft_version"],
                     request.user,
@@ -147,7 +148,7 @@ def publish_template(request: HttpRequest, pk: UUID, template_pk: UUID) -> HttpR
 
 def _preview(here: Here, user: User) -> dict[str, Any]:
     """What publishing the draft would change, or why it cannot be published."""
-    problems = drafts.problems(here.template.draft.definition)
+    problems = template_services.problems_of_draft(here.template.draft.definition)
     if problems:
         return {"problems": problems}
     compared = comparison.compare(here.template)

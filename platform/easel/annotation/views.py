@@ -67,7 +67,10 @@ def rank(request: HttpRequest, pk: UUID) -> HttpResponse:
 @csp_replace({"frame-ancestors": [SELF]})
 def preview(request: HttpRequest) -> HttpResponse:
     """Show a definition as annotators would get it, with sample images, in the builder's frame. Nothing is stored."""
-    form = parse_definition(_json(request.POST.get("definition", "")))
+    try:
+        form = parse_definition(_json(request.POST.get("definition", "")))
+    except InvalidDefinition as refusal:  # in the frame as well: the builder shows what is wrong beside it
+        return render(request, "errors/refusal.html", {"refusal": refusal}, status=refusal.status)
     config = {
         "project": "",
         "template_version": "",

@@ -67,8 +67,14 @@ def start_evaluation(
     if a == b:
         message = "A and B are the same model; there is nothing to compare. Choose two."
         raise InvalidInput(message, fields={"b": [message]})
-    if project.template_version.form.first("ranking") is None:
+    form = project.template_version.form
+    if not form.orders:
         raise InvalidInput("The project's form has no ranking, so nobody could say which image is better.")
+    if form.live:
+        raise InvalidInput(
+            "The project's form is a live one: its annotators rank the images that they ask for. Compare models in a "
+            "project with a form for images that are made ahead of time."
+        )
     if not 1 <= overlap <= MAX_OVERLAP:
         message = f"overlap is {overlap}; each comparison is judged by 1 to {MAX_OVERLAP} annotators."
         raise InvalidInput(message, fields={"overlap": [message]})

@@ -16,7 +16,7 @@ from easel.accounts.roles import Role
 from easel.accounts.services import create_user
 from easel.annotation.access import assignment_for
 from easel.annotation.models import Assignment, Item
-from easel.annotation.services import lease_next, submit
+from easel.annotation.services import lease_next, skip, submit
 from easel.common.broker import send_on_commit
 from easel.common.errors import Conflict, InvalidInput
 from easel.evaluation.models import Evaluation, Score, ScoreJob, Simulation
@@ -105,11 +105,19 @@ def _refuse_what_cannot_be(taste: str, rankings: int, noise: float, ties: float,
 def _refuse_forms(form: Definition) -> None:
     if form.first("ranking") is None:
         raise InvalidInput("The project's form has no ranking, so there is nothing that they could answer.")
-    for part in form.components:
+    for part in form.walk():
         if part.required and part.answers and part.type not in {"ranking", *FILLED}:
             raise InvalidInput(
                 f"The project's form requires an answer to {part.name!r}, which simulated annotators cannot give."
             )
+
+
+def _can_answer(form: Definition) -> bool:
+    try:
+        _refuse_forms(form)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _refuse_unknown_pictures(project: Project, taste: str) -> None:
@@ -139,7 +147,8 @@ def _account(taste: str, noise: float, number: int) -> User:
 
 def _items(project: Project, evaluation: Evaluation | None) -> QuerySet[Item]:
     """Items that wait to be ranked by simulated annotators, those that come first, first."""
-    waiting = Item.objects.filter(project=project, state=Item.State.READY).order_by("-priority", "id")
+    rows = Item.objects.filter(project=project, state=Item.State.READY, request__isnull=False)  # a text has no images
+    waiting = rows.order_by("-priority", "id")
     if evaluation is not None:
         return waiting.filter(request=evaluation.request_id)
     return waiting.filter(audience=GenerationRequest.Audience.ALL)
@@ -177,6 +186,9 @@ def _rank_some(pk: UUID, at: datetime) -> int:
     while given < min(BATCH, simulation.rankings - simulation.done) and idle < len(people):
         number = (simulation.done + given + idle) % len(people)
         assignment = lease_next(simulation.project, people[number], at, request=request)
+        if assignment is not None and not _can_answer(form_of(assignment.item.template_version_id)):
+            skip(assignment, "other")  # made for an earlier form of the project; people answer it
+            continue
         answers = _answers(simulation, number, assignment) if assignment else None
         if assignment is None or answers is None:
             idle += 1
@@ -204,7 +216,7 @@ def _answers(simulation: Simulation, number: int, assignment: Assignment) -> dic
     if simulation.needs_scores and len(scores) < len(candidates):
         return None
     form = form_of(assignment.item.template_version_id)
-    part = next(part for part in form.components if isinstance(part, Ranking))
+    part = next(part for part in form.walk() if isinstance(part, Ranking))
     pictures = ",".join(one.sha256 for one in candidates)
     said = ranking(
         [scores.get(one.pk, {}) for one in candidates],
@@ -212,10 +224,11 @@ def _answers(simulation: Simulation, number: int, assignment: Assignment) -> dic
         simulation.noise,
         simulation.ties,
         Random(f"{simulation.seed}/{number}/{pictures}"),  # noqa: S311 -- reproducible chance is the point
-        levels=part.levels if part.ties else None,
+        levels=len(part.buckets) or (part.levels if part.ties else None),
     )
-    groups = said if part.ties else [[image] for group in said for image in group]
-    filled = {one.name: FILLED[one.type] for one in form.components if one.required and one.type in FILLED}
+    groups = said if part.ties or part.buckets else [[image] for group in said for image in group]
+    groups = [*groups, *([] for _ in range(len(part.buckets) - len(groups)))]  # the lowest buckets stay empty
+    filled = {one.name: FILLED[one.type] for one in form.walk() if one.required and one.type in FILLED}
     return {**filled, part.name: [[str(candidates[image].pk) for image in group] for group in groups]}
 
 

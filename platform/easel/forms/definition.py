@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from easel.common.documents import fault_of
 from easel.common.errors import InvalidInput
 from easel.forms.components import Answer, AnswerContext, AnswerError, BaseComponent, Component
+from easel.forms.conditions import is_empty
 
 SCHEMA_VERSION = 1
 MAX_ANSWER_BYTES = 64 * 1024
@@ -106,9 +107,14 @@ class Definition(BaseModel):
             if given is None or given == "":
                 continue
             try:
-                checked[component.name] = component.check(given, context)
+                answer = component.check(given, context)
             except AnswerError as error:
                 problems[component.name] = [str(error)]
+                continue
+            if not is_empty(answer):
+                checked[component.name] = answer
+            elif component.is_required(context) and component.is_missing(_without(component, context)):
+                problems[component.name] = ["is required"]
         _refuse(problems)
         return checked
 
@@ -203,6 +209,10 @@ def _excluded(components: Iterable[BaseComponent], within: bool = False) -> Iter
         if left_out:
             yield component.name
         yield from _excluded(component.children, left_out)
+
+
+def _without(component: BaseComponent, context: AnswerContext) -> AnswerContext:
+    return replace(context, answers={**context.answers, component.name: None})
 
 
 def _refuse(problems: dict[str, list[str]]) -> None:

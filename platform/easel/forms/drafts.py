@@ -12,7 +12,7 @@ from django.utils.text import slugify
 
 from easel.accounts.models import User
 from easel.common.documents import fault_of
-from easel.common.errors import Conflict, InvalidInput
+from easel.common.errors import Conflict, InvalidInput, NotFound
 from easel.forms.definition import SCHEMA_VERSION
 from easel.forms.models import Template, TemplateDraft, TemplateVersion
 from easel.forms.reading import MAX_BYTES, InvalidDefinition, parse_definition, problems_of
@@ -118,6 +118,9 @@ def publish_draft(
     A draft that says the same as the latest version makes none. Raises InvalidDefinition where the draft is wrong,
     StaleTemplateDraft where it is another one than the caller looked at.
     """
+    # The template first, as whoever deletes it does: two who lock in another order wait for each other for ever.
+    if not Template.objects.select_for_update(no_key=True).filter(pk=template.pk).exists():
+        raise NotFound("template")
     draft = TemplateDraft.objects.select_for_update(of=("self",)).select_related("updated_by").get(template=template)
     if draft.version != draft_version:
         raise _stale(draft)

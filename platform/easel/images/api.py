@@ -102,7 +102,8 @@ class NewGenerationSerializer(serializers.Serializer[Any]):
         compared = attrs.pop("models", None)
         attrs["model"], attrs["compared"] = (compared[0], compared[1:]) if compared else (attrs["model"], [])
         if "images_per_prompt" not in attrs:
-            attrs["images_per_prompt"] = len(attrs.get("seeds", [1])) if compared else 4
+            shown = self.context.get("images") or 4  # as many as the project's form shows
+            attrs["images_per_prompt"] = len(attrs.get("seeds", [1])) if compared else shown
         return attrs
 
     def validate_settings(self, value: dict[str, Any]) -> RenderSettings:
@@ -209,7 +210,8 @@ class ProjectGenerations(APIView):
         """Ask for images; workers render them in the background."""
         assert isinstance(request.user, User)
         project = project_for(request.user, pk, Act.GENERATE)
-        data = NewGenerationSerializer(data=request.data)
+        shown = project.template_version.form.images
+        data = NewGenerationSerializer(data=request.data, context={"images": shown})
         data.is_valid(raise_exception=True)
         valid = data.validated_data
         made = services.request_images(

@@ -97,6 +97,13 @@ def _refuse(form: Definition, kind: str, message: str) -> InvalidAnswers:
 
 def _model(project: Project, form: Definition, chosen: UUID | None) -> ModelVersion:
     """Return the model that was chosen, else the one that makes the project's images. Raises InvalidAnswers."""
+    offered = next((part.models for part in form.walk() if isinstance(part, ModelSelect)), ())
+    if chosen is None and offered:
+        there = choices(form)
+        if not there:
+            message = "offers models of which none exists any more. Ask whoever builds the template to choose others."
+            raise _refuse(form, "model_select", message)
+        return next((one for one in there if one == project.generator), there[0])
     if chosen is None:
         usual = ModelVersion.objects.usual_of(project.generator)
         if usual is None:

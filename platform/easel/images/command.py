@@ -69,7 +69,7 @@ def import_images(
 @click.command()
 @project_option
 @click.option("--model", "model_name", help="The model's id or name; left out: the promoted one, else the newest.")
-@click.option("--images-per-prompt", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--images-per-prompt", type=click.IntRange(1, 64), help="Left out: as many as the project's form shows.")
 @click.option("--steps", type=click.IntRange(1, 150), help="Denoising steps; the model's default if left out.")
 @click.option("--guidance-scale", type=click.FloatRange(0, 30), help="The model's default if left out.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the images are there.")
@@ -77,7 +77,7 @@ def import_images(
 def generate(
     project_pk: UUID,
     model_name: str | None,
-    images_per_prompt: int,
+    images_per_prompt: int | None,
     steps: int | None,
     guidance_scale: float | None,
     wait: bool,
@@ -94,7 +94,7 @@ def generate(
         Prompt.objects.chosen(project, None),
         owner_of(project),
         timezone.now(),
-        images_per_prompt=images_per_prompt,
+        images_per_prompt=images_per_prompt or project.template_version.form.images or 4,
         settings_=RenderSettings(steps=steps, guidance_scale=guidance_scale),
     )
     request = GenerationRequest.objects.with_progress().get(pk=made.pk)

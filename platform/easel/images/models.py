@@ -346,7 +346,10 @@ class Attempt(models.Model):
     objects = AttemptQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["project", "annotator", "created_at"], name="attempt_by_person")]
+        indexes = [
+            models.Index(fields=["project", "annotator", "created_at"], name="attempt_by_person"),
+            models.Index(fields=["project", "created_at"], name="attempt_by_day"),
+        ]
 
     def __str__(self) -> str:
         return f"attempt at {self.prompt_id}"

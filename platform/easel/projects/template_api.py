@@ -182,7 +182,7 @@ class TemplateDraftDetail(APIView):
         draft = drafts.save_draft(template, valid["definition"], valid["version"], request.user, timezone.now())
         said = {
             "version": draft.version,
-            "problems": drafts.problems(draft.definition),
+            "problems": template_services.problems_of_draft(draft.definition),
             "updated_at": draft.updated_at,
         }
         return Response(SavedDraftSerializer(said).data)
@@ -194,7 +194,7 @@ class TemplateVersions(APIView):
     @documented_list("template_versions_list", TemplateVersionSerializer)
     def get(self, request: Request, pk: UUID) -> Response:
         """List a template's versions, oldest first."""
-        template = template_for(request.user, pk, Act.INSPECT)
+        template = template_for(request.user, pk, Act.SEE)
         rows = template.versions.select_related("published_by").order_by("id")
         return page_of(self, request, rows, TemplateVersionSerializer, OldestFirst)
 
@@ -211,7 +211,7 @@ class TemplateVersions(APIView):
         data = PublicationSerializer(data=request.data)
         data.is_valid(raise_exception=True)
         valid = data.validated_data
-        version, is_new = drafts.publish_draft(
+        version, is_new = template_services.publish(
             template, valid["draft_version"], request.user, timezone.now(), note=valid["note"]
         )
         return Response(TemplateVersionSerializer(version).data, status=201 if is_new else 200)
@@ -223,7 +223,7 @@ class TemplateVersionDetail(APIView):
     @documented("template_versions_retrieve", answers={200: TemplateVersionSerializer})
     def get(self, request: Request, pk: UUID, number: int) -> Response:
         """Return a version with its definition."""
-        template = template_for(request.user, pk, Act.INSPECT)
+        template = template_for(request.user, pk, Act.SEE)
         return Response(TemplateVersionSerializer(template.version_numbered(number)).data)
 
 

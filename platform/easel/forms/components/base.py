@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -14,6 +13,7 @@ from easel.forms.conditions import Condition, Name, is_empty
 if TYPE_CHECKING:
     from easel.forms.components import Component
 
+LARGEST = 1e12
 Answer = Any  # JSON; each component narrows its own
 Value = Any  # JSON: what is filled in for an attempt
 Order = list[list[str]]  # candidate ids, best first; those in one group are equal
@@ -214,8 +214,10 @@ def checked_text(answer: Answer, most: int, *, lines: bool = True) -> str:
 
 def checked_number(answer: Answer, least: float | None, most: float | None, *, whole: bool = False) -> int | float:
     """Take a number within limits."""
-    if isinstance(answer, bool) or not isinstance(answer, int | float) or not isfinite(answer):
+    if isinstance(answer, bool) or not isinstance(answer, int | float):
         raise AnswerError("must be a number")
+    if not -LARGEST <= answer <= LARGEST:  # nor what is not finite
+        raise AnswerError("is too large a number")
     if whole and answer != int(answer):
         raise AnswerError("must be a whole number")
     if least is not None and answer < least:

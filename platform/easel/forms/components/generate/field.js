@@ -15,6 +15,7 @@ export default class extends Field {
 
   // percent: null where nothing is on its way.
   progress(percent, words = "") {
+    if (percent === null && document.activeElement === this.stop) this.button.focus();
     this.bar.hidden = this.stop.hidden = percent === null;
     this.bar.value = percent ?? 0;
     this.words.textContent = words;

@@ -51,6 +51,7 @@ export default class extends Field {
   }
 
   focus() {
-    this.section.querySelector("input:not(:checked)")?.focus();
+    const groups = [...this.section.querySelectorAll("[role=radiogroup]")];
+    groups.find((group) => !group.querySelector(":checked"))?.querySelector("input").focus();
   }
 }

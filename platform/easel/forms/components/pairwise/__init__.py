@@ -29,6 +29,8 @@ class Pairwise(BaseComponent):
 
     def check(self, answer: Answer, context: AnswerContext) -> Answer:
         """Take a candidate of the item, or one of the two words that are offered."""
+        if len(context.candidates) != 2:
+            raise AnswerError(f"chooses between two images, and this item has {len(context.candidates)}; skip it")
         offered = [word for word, on in ((TIE, self.tie), (BOTH_BAD, self.both_bad)) if on]
         if not isinstance(answer, str) or (answer not in context.candidates and answer not in offered):
             words = "".join(f" or {word!r}" for word in offered)

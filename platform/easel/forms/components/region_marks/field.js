@@ -4,6 +4,7 @@ import { Stage } from "./stage.js";
 // Boxes and points on one image at a time; the marks of all are kept.
 export default class extends Field {
   #marks = new Map(); // candidate id -> marks
+  #noted; // the mark whose note is in the field
 
   constructor(section, component) {
     super(section, component);
@@ -92,7 +93,8 @@ export default class extends Field {
     if (mark) press(this.kinds, [...this.kinds.children].find((button) => button.dataset.kind === mark.kind));
     if (!this.note) return;
     this.note.disabled = !mark;
-    if (document.activeElement !== this.note) this.note.value = mark?.note ?? "";
+    if (mark !== this.#noted || document.activeElement !== this.note) this.note.value = mark?.note ?? "";
+    this.#noted = mark;
   }
 }
 

@@ -5,7 +5,10 @@ export default class extends Field {
 
   value() {
     const found = {};
-    for (const control of this.#controls) if (control.value !== "") found[control.dataset.setting] = JSON.parse(control.value);
+    for (const control of this.#controls) {
+      if (control.value === "") continue;
+      found[control.dataset.setting] = control.type === "number" ? control.valueAsNumber : JSON.parse(control.value);
+    }
     return Object.keys(found).length ? found : undefined;
   }
 

@@ -17,11 +17,26 @@ export default class extends Field {
     });
   }
 
+  show() {
+    this.open(this.tabs[0]);
+  }
+
+  // After the conditions: a tab of a hidden group is hidden, and not the open one.
+  refresh() {
+    for (const tab of this.tabs) tab.hidden = Boolean(this.#panelOf(tab).querySelector(":scope > .is-hidden"));
+    const open = this.tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+    if (open?.hidden) this.open(this.tabs.find((tab) => !tab.hidden) ?? open);
+  }
+
+  #panelOf(tab) {
+    return document.getElementById(tab.getAttribute("aria-controls"));
+  }
+
   open(chosen) {
     for (const tab of this.tabs) {
       tab.setAttribute("aria-selected", String(tab === chosen));
       tab.tabIndex = tab === chosen ? 0 : -1;
-      document.getElementById(tab.getAttribute("aria-controls")).hidden = tab !== chosen;
+      this.#panelOf(tab).hidden = tab !== chosen;
     }
   }
 

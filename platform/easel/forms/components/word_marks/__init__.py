@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
@@ -17,6 +18,14 @@ from easel.forms.components.base import (
     Options,
     checked_option,
 )
+
+
+_SPACE = re.compile(r"[ \t\n\r\f\v\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Split a prompt into words at the very characters at which the page does (field.js): numbers mean the same."""
+    return [word for word in _SPACE.split(text) if word]
 
 
 class WordMarks(BaseComponent):
@@ -44,7 +53,7 @@ class WordMarks(BaseComponent):
         """Take marks on words that the prompt has, in its order."""
         if not isinstance(answer, list):
             raise AnswerError('must be a list of marks, as [{"word": 2, "kind": "missing"}]')
-        words = context.text.split()
+        words = words_of(context.text)
         checked = {}
         for mark in answer:
             if not isinstance(mark, dict) or set(mark) != {"word", "kind"}:
@@ -60,7 +69,7 @@ class WordMarks(BaseComponent):
     def words(self, answer: Answer, letters: Mapping[str, str], text: str) -> str:
         """As `red: Missing, apple: Shown wrongly`."""
         labels = {kind.value: kind.label or kind.value for kind in self.kinds}
-        words = text.split()
+        words = words_of(text)
         return ", ".join(
             f"{words[mark['word']]}: {labels[mark['kind']]}" for mark in answer if mark["word"] < len(words)
         )

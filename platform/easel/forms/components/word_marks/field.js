@@ -1,5 +1,7 @@
 import { Field } from "../../form/field.js";
 
+const SPACE = /[ \t\n\r\f\v\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u; // as the server does (__init__.py)
+
 // The prompt's words as buttons: each press goes on to the next kind, and at last to none.
 export default class extends Field {
   #marks = new Map(); // the number of a word -> kind
@@ -15,7 +17,7 @@ export default class extends Field {
 
   show(answer, work) {
     this.#marks = new Map((answer ?? []).map(({ word, kind }) => [word, kind]));
-    const words = work.item.prompt.text.split(/\s+/u).filter(Boolean);
+    const words = work.item.prompt.text.split(SPACE).filter(Boolean);
     this.line.replaceChildren(
       ...words.flatMap((word, index) => {
         const button = document.createElement("button");

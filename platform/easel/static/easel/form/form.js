@@ -61,6 +61,7 @@ export class Form {
       const answer = shown && part.component.answered ? part.read() : undefined;
       if (answer !== undefined) answers[part.name] = answer;
     }
+    for (const part of this.parts) part.refresh?.();
   }
 
   // What is wrong, marked at its place; returns the first field that is.

@@ -14,13 +14,15 @@ const OFFLINE = { code: "offline", detail: "The server does not answer. Press Ge
 export class LiveDesk extends EventTarget {
   #api;
   #project;
+  #version;
   #attempt = null;
   #asking = false;
   #unwanted = false; // cancelled before the server had answered
 
-  // api: as rank/api.js has it. project: its id.
-  constructor({ api, project }) {
+  // api: as rank/api.js has it. project: its id. version: of the form that is filled in.
+  constructor({ api, project, version }) {
     super();
+    this.#version = version;
     this.#api = api;
     this.#project = project;
   }
@@ -43,7 +45,7 @@ export class LiveDesk extends EventTarget {
     this.#unwanted = false;
     this.#tell("progress", { ...IDLE, state: "asking" });
     try {
-      const answer = await this.#send("POST", `projects/${this.#project}/attempts/`, vary ? { values, vary } : { values });
+      const answer = await this.#send("POST", `projects/${this.#project}/attempts/`, { values, ...(vary && { vary }), ...(this.#version && { template_version: this.#version }) });
       this.#asking = false;
       if (answer?.status !== 202) {
         this.#tell("problem", answer ? problemOf(answer) : OFFLINE);

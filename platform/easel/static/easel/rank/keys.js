@@ -27,10 +27,16 @@ export function listen(page) {
     if (command && event.key === "Enter" && !one("dialog[open]")) {
       return act(event, () => (live && target.closest(".asking") ? live.generate() : page.submit()));
     }
-    if (target.matches("textarea, select, input:not([type=checkbox])")) {
-      if (event.key === "Escape") act(event, () => (live && target.closest(".asking") ? tiles?.focus() : page.focusTile()));
+    const choice = target.matches("input[type=radio], input[type=range]");
+    if (target.matches("textarea, select, input:not([type=checkbox])") && !choice) {
+      if (event.key === "Escape") return act(event, () => (tiles?.current ? tiles.focus() : target.blur()));
+      if (event.key !== "Enter" || !target.matches("input")) return;
+      // Enter in one line would submit the whole form.
+      if (live && target.closest(".asking")) act(event, () => live.generate());
+      else if (target.matches("[data-note]") || target.closest("[data-type=tags]")) event.preventDefault();
       return;
     }
+    if (choice && choosing(event)) return;
     if (one("#skip-dialog").open) return skipKey(event);
     if (zoom.open) return zoomKey(event);
     if (one("dialog[open]")) return;
@@ -40,15 +46,16 @@ export function listen(page) {
     if (event.key === "?") return act(event, () => openDialog(one("#keys")));
     if (live && letter === "P" && !event.shiftKey) return act(event, () => live.focus());
     if (live && letter === "R" && !event.shiftKey) return act(event, () => event.repeat || live.vary());
-    if (live && letter === "H" && !event.shiftKey) return act(event, () => live.history());
+    if (live && letter === "H" && !event.shiftKey && !page.current?.candidates.some((each) => each.letter === "H")) return act(event, () => live.history());
     const tile = target.closest(".tile-image");
     const operable = target.matches("button, a, summary, input") && !tile;
     if (!page.current) return;
     if (event.key === "Enter" || event.key === " ") {
       if (operable && !(event.key === "Enter" && target.matches("input"))) return;
+      if (event.key === " " && !tiles) return; // it scrolls
       return act(event, () => event.repeat || (event.key === "Enter" ? page.submit() : page.enlarge()));
     }
-    if (target.closest("[role=tablist]")) return;
+    if (ARROWS[event.key] && (!tiles || target.closest("[role=tablist], .words"))) return;
     if (ARROWS[event.key]) return act(event, () => tiles?.move(...ARROWS[event.key]));
     if (letter === "Z") return act(event, () => page.undo(event.shiftKey ? "redo" : "undo"));
     if (event.repeat) return;
@@ -100,6 +107,24 @@ export function listen(page) {
   document.addEventListener("keydown", onKey);
   // A released Space presses the focused tile in some browsers, even where its keydown was taken.
   document.addEventListener("keyup", (event) => event.key === " " && event.target.closest(".tile-image") && event.preventDefault());
+}
+
+// Keys that a scale or a group of options answers itself: a digit is its step, Delete takes the choice back.
+function choosing(event) {
+  const { target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  if (ARROWS[event.key] || [" ", "Home", "End", "PageUp", "PageDown"].includes(event.key)) return true;
+  if (target.type !== "radio") return false;
+  const group = [...document.querySelectorAll(`input[type=radio][name="${CSS.escape(target.name)}"]`)];
+  const step = target.closest(".scale") ? group[digitOf(event) - 1] : undefined;
+  if (step) act(event, () => (step.focus(), step.checked || step.click()));
+  else if (event.key === "Delete" || event.key === "Backspace") {
+    act(event, () => {
+      for (const one of group) one.checked = false;
+      target.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  } else return Boolean(target.closest(".scale") && digitOf(event) >= 0);
+  return true;
 }
 
 function inView(part) {

@@ -19,16 +19,17 @@ export class Live {
   #attempts;
   #pictures = new Map();
   #first = true;
+  #typed = false;
 
   // page: show(assignment, pictures), release(), blank(), announce(words), notify(kind, words)
-  constructor({ api, form, tiles, project, shelf, sample, ...page }) {
+  constructor({ api, form, tiles, project, version, shelf, sample, ...page }) {
     this.#form = form;
     this.#tiles = tiles;
     this.#shelf = shelf;
     this.#project = project;
     this.#sample = sample;
     this.#page = page;
-    this.#desk = new LiveDesk({ api, project });
+    this.#desk = new LiveDesk({ api, project, version });
     shelf.sweep(KEEP_DAYS);
     const on = (name, act) => this.#desk.addEventListener(name, ({ detail }) => act(detail));
     on("progress", (progress) => this.#progress(progress));
@@ -46,7 +47,9 @@ export class Live {
     for (const part of form.asking) {
       part.section.addEventListener("input", () => {
         part.complain("");
+        this.#typed = true;
         this.#keep();
+        this.#tellPrompt();
       });
     }
   }
@@ -67,10 +70,14 @@ export class Live {
   // Go on with what was begun before a reload, or with an empty form.
   async start() {
     this.#page.blank();
-    const kept = this.#shelf.get(this.#project)?.values;
+    const kept = this.#shelf.get(this.#project);
+    if (kept) this.#form.fill(kept.values);
+    if (!this.#sample || document.hasFocus()) this.focus();
     const told = this.#sample ? null : await this.#desk.resume();
-    if (told?.values ?? kept) this.#form.fill(told?.values ?? kept);
-    if (!told) this.focus();
+    // What was typed later than the attempt, or this very moment, stays.
+    const later = this.#typed || (kept && kept.at > Date.parse(told?.created_at));
+    if (told && !later) this.#form.fill(told.values);
+    this.#tellPrompt();
   }
 
   async generate(vary = null) {
@@ -82,6 +89,8 @@ export class Live {
       return this.focus();
     }
     this.#first = true;
+    this.#keep();
+    if (document.activeElement?.closest(".asking") && document.activeElement !== this.#form.generate.button) document.activeElement.blur();
     await this.#desk.generate(this.#form.values(), { vary });
   }
 
@@ -99,9 +108,11 @@ export class Live {
 
   // The item was submitted or skipped: the next prompt.
   next() {
-    this.#desk.close();
     this.#pictures.clear();
     this.#page.blank();
+    if (this.#desk.busy) return; // the images of the next prompt are on their way
+    this.#desk.close();
+    this.#form.generate.progress(null, "");
     const model = this.#form.values();
     delete model[this.#prompt.name];
     this.#form.fill(model); // the prompt is empty; model and settings stay
@@ -150,7 +161,15 @@ export class Live {
     }[state];
     generate.progress(busy ? percent : null, words ?? "");
     if (busy && total && !this.#pictures.size) this.#draw([], total);
+    if (state === "cancelled" && this.#desk.attempt) this.#draw(this.#desk.attempt.candidates, 0);
     if (state === "queued" && this.#first) this.#page.announce("Generating.");
+  }
+
+  // Images stand under the words that they were made of.
+  #tellPrompt() {
+    const told = this.#desk.attempt?.told.prompt.text;
+    const other = told !== undefined && this.#pictures.size > 0 && told !== this.#prompt.value();
+    if (!this.#desk.busy) this.#form.generate.words.textContent = other ? `These images show: “${told}”` : "";
   }
 
   #images(candidates) {
@@ -171,6 +190,7 @@ export class Live {
   #ready(assignment) {
     this.#form.generate.progress(null, "");
     this.#page.show(assignment, this.#pictures);
+    this.#tellPrompt();
     this.#page.announce(`All ${assignment.item.candidates.length} images are there. Rank them.`);
   }
 

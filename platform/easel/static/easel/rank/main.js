@@ -18,6 +18,7 @@ const SETTLE_MS = 350; // a second click or Enter within this time of a new item
 const AWAY_MS = 600_000; // without a sign of life for this long, the lease is let go
 const KEEP_DRAFTS_DAYS = 14;
 const MOST_HELD = 10; // as many as the API takes
+const NOTHING = { answers: {}, candidates: [], pictures: new Map(), item: { prompt: { text: "", negative: "" } } };
 const FIGURES_MS = 20_000; // the day's figures are asked for at most this often
 
 const config = JSON.parse(document.getElementById("rank-config").textContent);
@@ -56,7 +57,7 @@ const zoom = new Zoom($("zoom"), {
   current: () => tiles?.current ?? null,
 });
 const live = form.generate
-  ? new Live({ api, form, tiles, project: config.project, shelf: new Shelf("live", user), sample: config.sample, show: take, release, blank, announce, notify })
+  ? new Live({ api, form, tiles, project: config.project, version: config.template_version, shelf: new Shelf("live", user), sample: config.sample, show: take, release, blank, announce, notify })
   : null;
 
 // --- Items: leased ahead, shown, submitted, skipped -----------------------------------------------------------------------
@@ -67,8 +68,8 @@ function holding() {
 }
 
 // Ask for an item while fewer than two are here.
-async function lease() {
-  if (live || leasing || queue.length || document.hidden) return;
+async function lease({ waiting = false } = {}) {
+  if ((live && !waiting) || leasing || queue.length || document.hidden) return;
   leasing = true;
   clearTimeout(pollTimer);
   try {
@@ -113,8 +114,11 @@ function take(assignment, pictures) {
 function release() {
   current?.clock.pause();
   current?.draft.save();
+  if (current) form.show({}, NOTHING);
   current = null;
-  $("submit").disabled = true;
+  $("submit").disabled = $("skip").disabled = true;
+  root.classList.remove("is-blank");
+  one(".answers")?.setAttribute("inert", "");
   mark();
 }
 
@@ -152,10 +156,15 @@ function show(work) {
   tiles?.show(work);
   mark();
   showSaved();
-  $("submit").disabled = false;
+  $("submit").disabled = $("skip").disabled = false;
+  one(".answers")?.removeAttribute("inert");
+  chooseJudge();
   restart(root, "is-new");
+  // Whoever is writing meanwhile goes on writing: letters must not become a ranking.
+  const writing = live && root.contains(document.activeElement) && document.activeElement.matches("textarea, input, select");
+  const shownBeside = config.sample && !document.hasFocus(); // in the builder's frame
+  if (!one("dialog[open]") && !writing && !shownBeside) focusTile();
   if (!live) scrollTo(0, 0);
-  if (!one("dialog[open]")) focusTile();
   if (!document.hidden) work.clock.touch();
   if (work.draft.newer) askAboutNewer();
 }
@@ -163,14 +172,13 @@ function show(work) {
 // A form without an item: before the first images of a live form, and between two prompts.
 function blank() {
   current = null;
-  const nothing = { answers: {}, candidates: [], pictures: new Map(), item: { prompt: { text: "", negative: "" } } };
   state("item");
   root.classList.add("is-blank");
-  form.show({}, nothing);
-  tiles?.show(nothing);
+  form.show({}, NOTHING);
+  tiles?.show(NOTHING);
   mark();
   showSaved();
-  $("submit").disabled = true;
+  $("submit").disabled = $("skip").disabled = true;
 }
 
 function advance(startedAt) {
@@ -197,6 +205,7 @@ function complaint() {
     first = field;
   }
   if (first) {
+    if (first.judges) judge = first; // its keys are the ones that mend it
     form.reveal(first);
     first.focus();
   }
@@ -274,6 +283,7 @@ function recall(entry, work, body) {
   for (const [name, messages] of problems) {
     const field = form.of(name);
     field?.complain(`“${field.label}” ${messages.join(" ")}.`.replace(/\.\.$/, "."));
+    if (field) form.reveal(field);
   }
   notify("warning", `This item was not accepted yet. ${problems.length ? "See what is marked below, then submit it again." : (body?.detail ?? "")}`);
   count();
@@ -292,6 +302,7 @@ function overtaken(work, detail) {
 
 function changed() {
   form.refresh();
+  chooseJudge();
   if (!current) return;
   current.answers = form.read();
   current.draft.change();
@@ -321,6 +332,21 @@ function decide(mine) {
   }
   announce(mine ? "Your draft is kept." : "The newer draft is shown.");
   focusTile();
+}
+
+// The field that letters work on: the one that was used last, while it is in view.
+function chooseJudge(wanted = judge) {
+  const inView = (field) => field && !field.section.closest(".is-hidden");
+  const before = judge;
+  judge = inView(wanted) ? wanted : (form.judges.find(inView) ?? null);
+  if (judge !== before) mark();
+}
+
+for (const name of ["pointerdown", "focusin"]) {
+  root.addEventListener(name, ({ target }) => {
+    const field = form.judges.find(({ section }) => section.contains(target));
+    if (field) chooseJudge(field);
+  });
 }
 
 // --- Placing images ---------------------------------------------------------------------------------------------------------
@@ -577,5 +603,7 @@ setInterval(showSaved, 1000);
 if (config.generating) $("generating").textContent = ` ${config.generating} images are being generated.`;
 count();
 outbox.flush();
-if (live) live.start();
+// In a live project items may wait that were made for an earlier form: they are ranked first, on its own page.
+if (live && config.progress.left) lease({ waiting: true }).then(() => current || live.start());
+else if (live) live.start();
 else lease();
