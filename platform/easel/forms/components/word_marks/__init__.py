@@ -19,7 +19,6 @@ from easel.forms.components.base import (
     checked_option,
 )
 
-
 _SPACE = re.compile(r"[ \t\n\r\f\v\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
