@@ -87,7 +87,7 @@ def test_a_file_with_bad_rows_is_previewed_and_only_its_good_rows_are_imported(c
 
 def test_a_file_that_cannot_be_read_says_why_beside_the_form(cast: Cast, window: Windows) -> None:
     page = window(cast.alice).open(path_of(cast.project, "prompts/import/"))
-    page.get_by_label("File").set_input_files(csv(b"text\nan owl\n"))
+    page.get_by_label("File").set_input_files(csv(b"words\nan owl\n"))
     page.get_by_role("button", name="Check the file").click()
     expect(page.get_by_role("alert")).to_contain_text("prompts.csv has no column 'prompt'")
 
@@ -360,7 +360,7 @@ def test_a_new_project_is_made_and_asks_for_its_prompts(cast: Cast, window: Wind
     page = window(create_user("frida", None)).open("/")
     expect(page.get_by_role("heading", name="No projects yet")).to_be_visible()
     page.get_by_role("link", name="New project").click()
-    page.get_by_label("Name").fill("Logos")
+    page.get_by_role("textbox", name="Name").fill("Logos")
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_role("status")).to_contain_text("Add its prompts next.")
     expect(page.get_by_role("main").get_by_role("link", name="Import prompts")).to_be_visible()
@@ -380,7 +380,7 @@ def test_an_engineer_sees_the_project_but_is_not_offered_to_change_it(busy: Cast
     page = window(busy.dave).open(path_of(busy.project))
     tabs = page.get_by_role("navigation", name="This project").get_by_role("link")
     assert tabs.all_inner_texts() == [
-        "Overview", "Prompts", "Generate", "Images", "Annotations", "Snapshots", "Fine-tune", "Evaluate", "Export",
+        "Overview", "Templates", "Prompts", "Generate", "Images", "Annotations", "Snapshots", "Fine-tune", "Evaluate", "Export",
     ]  # fmt: skip
     expect(page.get_by_role("link", name="Rank images")).to_have_count(0)
 
