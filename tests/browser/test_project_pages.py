@@ -380,7 +380,8 @@ def test_an_engineer_sees_the_project_but_is_not_offered_to_change_it(busy: Cast
     page = window(busy.dave).open(path_of(busy.project))
     tabs = page.get_by_role("navigation", name="This project").get_by_role("link")
     assert tabs.all_inner_texts() == [
-        "Overview", "Templates", "Prompts", "Generate", "Images", "Annotations", "Snapshots", "Fine-tune", "Evaluate", "Export",
+        "Overview", "Templates", "Prompts", "Generate", "Images", "Annotations", "Snapshots", "Fine-tune", "Evaluate",
+        "Export",
     ]  # fmt: skip
     expect(page.get_by_role("link", name="Rank images")).to_have_count(0)
 
