@@ -26,7 +26,8 @@ STAGES = {
     "migrations": ["-m", "tests.migrations"],
     "unit tests": [*PYTEST, "-n", "2", "-m", "not browser and not processes and not fuzz"],
     "fuzz tests": [*PYTEST, "-n", "2", "-m", "fuzz"],
-    "browser and process tests": [*PYTEST, "-m", "browser or processes"],
+    "browser tests": [*PYTEST, "-n", "2", "-m", "browser and not processes"],
+    "process tests": [*PYTEST, "-m", "processes"],  # one after the other: each starts workers, servers and brokers
 }
 
 
@@ -47,7 +48,9 @@ def main(arguments: list[str]) -> int:
     results = []
     for name, command in STAGES.items():
         print(f"\n== {name}", flush=True)
-        if name.startswith("browser") and not browser:
+        if not browser and name == "browser tests":
+            continue
+        if not browser and name == "process tests":
             command = [*PYTEST, "-m", "processes and not browser"]  # noqa: PLW2901
         began = time.monotonic()
         code = subprocess.run([sys.executable, *command], check=False).returncode
