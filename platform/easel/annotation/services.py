@@ -17,7 +17,7 @@ from easel.accounts.models import User
 from easel.annotation import live
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.queue import begun, next_item
-from easel.annotation.texts import gather_texts, versions_in_use
+from easel.annotation.texts import gather_texts
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
@@ -65,9 +65,12 @@ def gather(at: datetime, project: Project | None = None) -> int:
     A comparison gives an item for each prompt and seed, with one image of each model. Where a project's form shows no
     images, each prompt is an item as it is.
     """
-    singles = [pk for pk in versions_in_use() if form_of(pk).images == 1]
+    images = {pk: form_of(pk).images for pk in Project.objects.versions_in_use(project)}
+    singles = [pk for pk, shown in images.items() if shown == 1]
     waiting = GenerationRequest.objects.ungathered(project, singles).values_list("pk", flat=True)
-    return sum(_gather_request(pk, at) for pk in waiting) + gather_texts(at, project)
+    made = sum(_gather_request(pk, at) for pk in waiting)
+    of_texts = [pk for pk, shown in images.items() if not shown]
+    return made + (gather_texts(of_texts, at, project) if of_texts else 0)
 
 
 @transaction.atomic

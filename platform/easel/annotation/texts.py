@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -14,21 +15,15 @@ from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
 
-def gather_texts(at: datetime, project: Project | None = None) -> int:
-    """Make an item of every prompt of the projects whose form shows no images; return how many were made. Idempotent.
+def gather_texts(versions: Collection[UUID], at: datetime, project: Project | None = None) -> int:
+    """Make an item of every prompt of the projects that use these versions; return how many were made. Idempotent.
 
-    Held-out prompts stay out, as they do of rounds of images.
+    versions: of templates whose form shows no images. Held-out prompts stay out, as they do of rounds of images.
     """
-    of_texts = [pk for pk in versions_in_use() if not form_of(pk).images]
-    waiting = _without_item().filter(project__template_version__in=of_texts)
+    waiting = _without_item().filter(project__template_version__in=versions)
     if project is not None:
         waiting = waiting.filter(project=project)
     return sum(_gather_project(pk, at) for pk in waiting.order_by().values_list("project", flat=True).distinct())
-
-
-def versions_in_use() -> QuerySet[Project, UUID]:
-    """The ids of the template versions that projects use now."""
-    return Project.objects.order_by().values_list("template_version", flat=True).distinct()
 
 
 @transaction.atomic

@@ -91,7 +91,7 @@ def _json(text: str) -> object:
 def _page(form: Definition, config: dict[str, Any], project: Project | None) -> dict[str, Any]:
     page = form_page_of(form)
     models = choices(form)
-    usual = ModelVersion.objects.usual_of(project.generator if project else None)
+    usual = ModelVersion.objects.usual_of(project.generator if project else None) if models else None
     return {
         "page": page,
         "scripts": [static(f"easel/components/{kind}/field.js") for kind in page.types],

@@ -62,7 +62,8 @@ def start_simulation(
     images that their judge knows nothing about.
     """
     _refuse_what_cannot_be(taste, rankings, noise, ties, annotators)
-    _refuse_forms(project.template_version.form)
+    if reason := _unanswerable(project.template_version.form):
+        raise InvalidInput(reason)
     if evaluation is None:
         _refuse_unknown_pictures(project, taste)
     simulation = Simulation.objects.create(
@@ -102,22 +103,14 @@ def _refuse_what_cannot_be(taste: str, rankings: int, noise: float, ties: float,
             raise InvalidInput(message, fields={name: [message]})
 
 
-def _refuse_forms(form: Definition) -> None:
+def _unanswerable(form: Definition) -> str:
+    """Say why simulated annotators cannot fill in a form, or ""."""
     if form.first("ranking") is None:
-        raise InvalidInput("The project's form has no ranking, so there is nothing that they could answer.")
+        return "The project's form has no ranking, so there is nothing that they could answer."
     for part in form.walk():
         if part.required and part.answers and part.type not in {"ranking", *FILLED}:
-            raise InvalidInput(
-                f"The project's form requires an answer to {part.name!r}, which simulated annotators cannot give."
-            )
-
-
-def _can_answer(form: Definition) -> bool:
-    try:
-        _refuse_forms(form)
-    except InvalidInput:
-        return False
-    return True
+            return f"The project's form requires an answer to {part.name!r}, which simulated annotators cannot give."
+    return ""
 
 
 def _refuse_unknown_pictures(project: Project, taste: str) -> None:
@@ -186,7 +179,7 @@ def _rank_some(pk: UUID, at: datetime) -> int:
     while given < min(BATCH, simulation.rankings - simulation.done) and idle < len(people):
         number = (simulation.done + given + idle) % len(people)
         assignment = lease_next(simulation.project, people[number], at, request=request)
-        if assignment is not None and not _can_answer(form_of(assignment.item.template_version_id)):
+        if assignment is not None and _unanswerable(form_of(assignment.item.template_version_id)):
             skip(assignment, "other")  # made for an earlier form of the project; people answer it
             continue
         answers = _answers(simulation, number, assignment) if assignment else None

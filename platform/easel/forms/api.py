@@ -92,13 +92,13 @@ class TemplateVersionSerializer(serializers.ModelSerializer[TemplateVersion]):
         fields = ["id", "number", "published_at", "published_by", "note", "definition"]
 
 
-def render_draft(draft: TemplateDraft) -> dict[str, Any]:
-    """Return a draft as the API shows it."""
+def render_draft(draft: TemplateDraft, problems: list[dict[str, str]]) -> dict[str, Any]:
+    """Return a draft as the API shows it, with what is wrong with it."""
     latest = draft.template.versions.order_by("-number").first()
     return {
         "definition": draft.definition,
         "version": draft.version,
-        "problems": drafts.problems(draft.definition),
+        "problems": problems,
         "updated_at": draft.updated_at,
         "updated_by": draft.updated_by.username if draft.updated_by else None,
         "published": latest.number if latest else None,

@@ -69,11 +69,6 @@ class Condition(BaseModel):
             case "at_most":
                 return _is_number(answer) and bool(answer <= cast("float", self.value))
 
-    def words(self) -> str:
-        """The condition as people read it: `best is "none"`."""
-        value = "" if self.value is None else f" {self.value:g}" if _is_number(self.value) else f" “{self.value}”"
-        return f"{self.name} {WORDS[self.op]}{value}"
-
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -25,7 +25,7 @@ class InvalidAnswers(InvalidInput):
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptValues:
     """What an annotator asks for in a live form."""
 
     prompt: str = ""
@@ -118,7 +118,7 @@ class Definition(BaseModel):
         _refuse(problems)
         return checked
 
-    def check_attempt(self, values: Mapping[str, Any]) -> Attempt:
+    def check_attempt(self, values: Mapping[str, Any]) -> AttemptValues:
         """Return what filled-in components ask to be generated. Raises InvalidAnswers that names what is wrong."""
         if fault := fault_of(values, MAX_ANSWER_BYTES):
             raise InvalidAnswers(f"The body of the attempt {fault}.")
@@ -138,7 +138,7 @@ class Definition(BaseModel):
             except AnswerError as error:
                 problems[name] = [str(error)]
         _refuse(problems)
-        return Attempt(**found)
+        return AttemptValues(**found)
 
     def ranking_of(self, checked: Mapping[str, Answer], candidates: Iterable[str]) -> list[list[str]]:
         """Return which candidates checked answers put before which, by the first component that says so."""

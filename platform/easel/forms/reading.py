@@ -153,7 +153,7 @@ def _words(error: ErrorDetails, kind: str) -> str:
 def _misfits(definition: Definition) -> Iterator[Problem]:
     """What is wrong with components beside each other: names, conditions, and what each says of its form."""
     form = FormView(definition.walk())
-    places = dict(_places(definition.components, "components"))
+    places = {id(component): place for place, component in placed(definition.components)}
     seen: dict[str, BaseComponent] = {}
     for component in form.components:
         if component.name in seen:
@@ -179,11 +179,12 @@ def _misfits(definition: Definition) -> Iterator[Problem]:
             yield Problem(place, component.name, message)
 
 
-def _places(components: tuple[BaseComponent, ...], above: str) -> Iterator[tuple[int, str]]:
+def placed(components: tuple[BaseComponent, ...], above: str = "components") -> Iterator[tuple[str, BaseComponent]]:
+    """Yield every component with its place, as `components.2.components.0`."""
     for number, component in enumerate(components):
         place = f"{above}.{number}"
-        yield id(component), place
-        yield from _places(component.children, f"{place}.components")
+        yield place, component
+        yield from placed(component.children, f"{place}.components")
 
 
 def _condition_fault(

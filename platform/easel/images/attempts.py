@@ -124,9 +124,6 @@ def _model(project: Project, form: Definition, chosen: UUID | None) -> ModelVers
 
 def _prompt(project: Project, form: Definition, text: str, negative: str, at: datetime) -> Prompt:
     """Return the prompt of these words. Raises InvalidAnswers for one that is kept for evaluations."""
-    text, negative = text.strip(), negative.strip()
-    if not text:
-        raise _refuse(form, "prompt", "is empty. Write what the images should show.")
     if Prompt.objects.held_out(project).filter(text=text).exists():
         raise _refuse(form, "prompt", "is kept for evaluations, so nothing may be learnt from it. Change it.")
     return typed_prompt(project, text, negative, at)
@@ -159,8 +156,6 @@ def _settings(form: Definition, chosen: Mapping[str, Any], *, varied: bool) -> R
     if varied:
         settings = {name: value for name, value in settings.items() if name not in {"width", "height"}}
         settings.setdefault("strength", _button(form).strength)
-    else:
-        settings.pop("strength", None)
     try:
         return RenderSettings.model_validate(settings)
     except ValidationError as error:
@@ -235,5 +230,5 @@ def choices(form: Definition) -> list[ModelVersion]:
     named = next((part.models for part in form.walk() if isinstance(part, ModelSelect)), None)
     if named is None:
         return []
-    models = ModelVersion.objects.renderable().exclude(kind=ModelVersion.Kind.CONTROLNET)
+    models = ModelVersion.objects.renderable_from_words()
     return [one for one in models if not named or one.pk in named]

@@ -21,6 +21,7 @@ from easel.forms.api import render_draft
 from easel.forms.models import Template
 from easel.forms.palette import palette
 from easel.projects.access import project_for, template_for
+from easel.projects.template_services import problems_of_draft
 
 MODULES = Path(__file__).resolve().parents[1] / "static" / "easel" / "build"
 
@@ -39,7 +40,7 @@ def build_template(request: HttpRequest, pk: UUID, template_pk: UUID) -> HttpRes
     config = {
         "template": {"id": str(template.pk), "name": template.name},
         "user": str(request.user.pk),
-        "draft": render_draft(template.draft),
+        "draft": render_draft(template.draft, problems_of_draft(template.draft.definition)),
         "published": template.published,
         "names": _published_names(template),
         "palette": palette(),

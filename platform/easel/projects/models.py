@@ -48,6 +48,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             ),
         )
 
+    def versions_in_use(self, project: Project | None = None) -> models.QuerySet[Project, UUID]:
+        """The ids of the template versions that projects use now, or that one of them does."""
+        rows = self.filter(pk=project.pk) if project else self
+        return rows.order_by().values_list("template_version", flat=True).distinct()
+
     def covers(self, items: Collection[UUID | None]) -> dict[UUID, list[UUID]]:
         """The ids of the images of these items, by project."""
         found: dict[UUID, list[UUID]] = {}

@@ -28,7 +28,7 @@ from easel.forms.api import (
     TemplateVersionSerializer,
     render_draft,
 )
-from easel.forms.models import Template
+from easel.forms.models import Template, TemplateDraft
 from easel.projects import template_services
 from easel.projects.access import project_for, template_for, templates_of
 
@@ -152,7 +152,12 @@ class ProjectTemplates(APIView):
             project, valid["name"], definition, request.user, timezone.now(), description=valid["description"]
         )
         said = TemplateSerializer(template_for(request.user, made.pk, Act.BUILD)).data
-        return Response({**said, "draft": DraftOfTemplateSerializer(render_draft(made.draft)).data}, status=201)
+        return Response({**said, "draft": _told(made.draft)}, status=201)
+
+
+def _told(draft: TemplateDraft) -> dict[str, Any]:
+    problems = template_services.problems_of_draft(draft.definition)
+    return dict(DraftOfTemplateSerializer(render_draft(draft, problems)).data)
 
 
 class TemplateDraftDetail(APIView):
@@ -164,7 +169,7 @@ class TemplateDraftDetail(APIView):
         template = template_for(request.user, pk, Act.INSPECT)
         if template.home is None:
             raise NotFound("draft")
-        return Response(DraftOfTemplateSerializer(render_draft(template.draft)).data)
+        return Response(_told(template.draft))
 
     @documented(
         "template_draft_update",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
 from easel.accounts.models import User
 from easel.common.errors import InvalidInput, NotFound
 from easel.forms import drafts
+from easel.forms.components.model_select import ModelSelect
+from easel.forms.definition import Definition
 from easel.forms.models import Template, TemplateVersion
-from easel.forms.reading import InvalidDefinition
+from easel.forms.reading import InvalidDefinition, parse_definition, placed
 from easel.projects.models import Project, ProjectTemplate
 from easel.registry.models import ModelVersion
 
@@ -32,8 +32,8 @@ def publish(
     template: Template, draft_version: int, by: User, at: datetime, *, note: str = ""
 ) -> tuple[TemplateVersion, bool]:
     """Publish a template's draft. Raises InvalidDefinition for models that are gone, and what publish_draft raises."""
-    gone = missing_models(template.draft.definition)
-    if gone and not drafts.problems(template.draft.definition):
+    gone = missing_models(parse_definition(template.draft.definition))
+    if gone:
         said = " ".join(f"“{one['name']}” {one['message']}." for one in gone)
         raise InvalidDefinition(said, fields={one["place"]: [one["message"]] for one in gone})
     return drafts.publish_draft(template, draft_version, by, at, note=note)
@@ -41,37 +41,21 @@ def publish(
 
 def problems_of_draft(definition: Any) -> list[dict[str, str]]:
     """Return all that is wrong with a draft: with itself, and else with the models that it offers."""
-    return drafts.problems(definition) or missing_models(definition)
+    return drafts.problems(definition) or missing_models(parse_definition(definition))
 
 
-def missing_models(definition: Any) -> list[dict[str, str]]:
-    """Return a problem for each component of a draft that offers models which do not exist or cannot generate."""
-    found: list[dict[str, str]] = []
-    known: set[UUID] | None = None
-    for place, part in _parts(definition.get("components") if isinstance(definition, dict) else None, "components"):
-        if part.get("type") != "model_select" or not part.get("models"):
-            continue
-        known = known if known is not None else {one.pk for one in ModelVersion.objects.renderable()}
-        if gone := [one for one in part["models"] if not _is_known(one, known)]:
-            message = (
-                f"offers the model {gone[0]}, which does not exist any more or cannot generate; take it off the list"
-            )
-            found.append({"place": f"{place}.models", "name": str(part.get("name", "")), "message": message})
+def missing_models(form: Definition) -> list[dict[str, str]]:
+    """Return a problem for each component that offers models which do not exist or cannot generate."""
+    choosing = [(place, part) for place, part in placed(form.components) if isinstance(part, ModelSelect)]
+    if not any(part.models for _, part in choosing):
+        return []
+    known = {one.pk for one in ModelVersion.objects.renderable_from_words()}
+    found = []
+    for place, part in choosing:
+        if gone := [one for one in part.models if one not in known]:
+            message = f"offers the model {gone[0]}, which is gone or cannot generate; take it off the list"
+            found.append({"place": f"{place}.models", "name": part.name, "message": message})
     return found
-
-
-def _is_known(pk: Any, known: set[UUID]) -> bool:
-    try:
-        return UUID(str(pk)) in known
-    except ValueError:
-        return False
-
-
-def _parts(components: Any, above: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, part in enumerate(components if isinstance(components, list) else []):
-        if isinstance(part, dict):
-            yield f"{above}.{number}", part
-            yield from _parts(part.get("components"), f"{above}.{number}.components")
 
 
 def hold(version: TemplateVersion) -> None:

@@ -36,6 +36,10 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         silent = [ModelVersion.Kind.IMPORTED, ModelVersion.Kind.REWARD]
         return self.exclude(kind__in=silent).select_related("base").order_by("-created_at")
 
+    def renderable_from_words(self) -> ModelVersionQuerySet:
+        """Those that need no more than a prompt."""
+        return self.renderable().exclude(kind=ModelVersion.Kind.CONTROLNET)
+
     def usual_of(self, generator: ModelVersion | None) -> ModelVersion | None:
         """What makes images where nobody names a model: the project's generator, else the newest pipeline."""
         return generator or self.filter(kind=ModelVersion.Kind.PIPELINE).order_by("-created_at").first()

@@ -89,7 +89,7 @@ def test_a_live_form_whose_models_are_gone_says_so_when_published_and_when_used(
     gone = "01900000-0000-7000-8000-00000000dead"
     parts = [{**part, "models": [gone]} if part["type"] == "model_select" else part for part in live.FORM["components"]]
     definition = {"schema_version": 1, "components": parts}
-    (problem,) = template_services.missing_models(definition)
+    (problem,) = template_services.missing_models(parse_definition(definition))
     assert (problem["place"], problem["name"]) == ("components.2.models", "painter")
     template = template_services.make_template(cast.project, "Live", definition, cast.alice, timezone.now())
     with pytest.raises(InvalidDefinition, match="“painter” offers the model 01900000"):

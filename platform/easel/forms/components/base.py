@@ -92,7 +92,7 @@ class BaseComponent(BaseModel):
         raise AnswerError("takes no answer")
 
     def ask(self, value: Value) -> dict[str, Any]:
-        """Return what a value means for an attempt, as fields of `forms.definition.Attempt`. Raises AnswerError."""
+        """Return what a value means for an attempt, as fields of `AttemptValues`. Raises AnswerError."""
         raise AnswerError("is not filled in")
 
     def is_missing(self, context: AnswerContext) -> bool:

@@ -1,6 +1,7 @@
 // Dragging with mouse, pen or finger, from the palette and within the form. A line shows where it will stand. A mouse drags by the
 // whole card, a finger by its handle, so that the other fingers' work, scrolling, stays. Every drag has a key as well.
 
+import { follow } from "../pointer.js";
 import { el } from "./dom.js";
 import { ROOT, height, holds, nodeOf } from "./tree.js";
 
@@ -43,20 +44,13 @@ export class Dragging {
     if (event.button !== 0 || !event.isPrimary) return;
     if (event.pointerType === "touch" && !event.target.closest(".grip")) return;
     this.cancel();
-    const stop = new AbortController();
-    this.#drag = { what, pointer: event.pointerId, x: event.clientX, y: event.clientY, ghost: null, where: null, why: "", frame: 0, stop };
-    const on = (name, act) => addEventListener(name, act, { signal: stop.signal, capture: true });
-    on("pointermove", (moved) => this.#move(moved));
-    on("pointerup", (up) => this.#end(up));
-    on("pointercancel", () => this.cancel());
-    // The preview's page takes the focus for a moment when it is there; that is no reason to let go.
-    on("blur", (blur) => blur.target === window && setTimeout(() => document.hasFocus() || this.cancel(), 50));
-    on("keydown", (key) => {
-      if (key.key !== "Escape" || !this.#drag?.ghost) return;
-      key.preventDefault();
-      key.stopPropagation();
-      this.cancel();
+    const stop = follow({
+      move: (event) => this.#move(event),
+      end: (event) => this.#end(event),
+      cancel: () => this.cancel(),
+      lifted: () => Boolean(this.#drag?.ghost),
     });
+    this.#drag = { what, pointer: event.pointerId, x: event.clientX, y: event.clientY, ghost: null, where: null, why: "", frame: 0, stop };
   }
 
   cancel() {

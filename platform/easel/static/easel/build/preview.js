@@ -1,7 +1,7 @@
 // What annotators get: the server's own page of the form, in a frame. The next one loads behind the one in view and takes its place
 // once it is there, scrolled as that was, so that nothing flickers. Where it cannot be shown, the last one stays. Each is a frame of
 // its own: loading into the same one again would fill the Back button's history. A frame is inert until somebody points at it or
-// goes into it: that page takes the focus when its images are there, and must not take it from who is building.
+// goes into it: Tab does not lead through it, and its page takes no focus before it has it (rank/main.js).
 
 import { el, later } from "./dom.js";
 
@@ -19,7 +19,6 @@ export class Preview {
   #waiting = null;
   #shown = "";
   #patience = 0;
-  #focused = null; // what had the focus last, in this page
   #number = 0;
 
   // form: the hidden one that is posted. host: where the frames stand. note: where it says why nothing is shown. enter: the
@@ -29,9 +28,6 @@ export class Preview {
     this.#host = host;
     this.#note = note;
     for (const name of ["pointerenter", "pointermove", "pointerdown"]) host.addEventListener(name, () => this.#wake());
-    // Being inert keeps keys and pointers out, not the focus that its own script asks for: where #hush came late it is given back.
-    addEventListener("focusin", ({ target }) => (this.#focused = target));
-    addEventListener("blur", () => setTimeout(() => document.activeElement?.inert && this.#takeBack(document.activeElement)));
     enter.addEventListener("click", () => this.#wake() && this.#current.focus());
     this.show = later((definition) => this.#post(definition), AFTER_MS);
   }
@@ -65,7 +61,6 @@ export class Preview {
     const frame = el("iframe", { name, title: "Preview of the form", inert: true });
     this.#next = frame;
     this.#host.append(frame);
-    this.#hush(frame);
     frame.addEventListener("load", () => this.#loaded(frame));
     const token = document.cookie.split("; ").find((part) => part.startsWith("csrftoken="));
     if (token) this.#form.elements.csrfmiddlewaretoken.value = token.slice("csrftoken=".length);
@@ -79,7 +74,7 @@ export class Preview {
     if (frame !== this.#next) return;
     const page = reach(frame);
     if (page?.URL === "about:blank") return; // what a frame begins with
-    if (!page?.querySelector("main")) return this.#give(this.#stuck);
+    if (!page?.getElementById("item")) return this.#give(this.#stuck);
     const before = reach(this.#current)?.scrollingElement;
     const [left, top] = [before?.scrollLeft ?? 0, before?.scrollTop ?? 0];
     page.scrollingElement.scrollTo(left, top);
@@ -90,24 +85,6 @@ export class Preview {
     this.#done("");
     // The page draws itself by script: once it is as tall as the last one was it can be scrolled as that was.
     if (top) setTimeout(() => page.scrollingElement?.scrollTo(left, top), 150);
-  }
-
-  // While a frame is inert its page's own calls for the focus are not heard: a key that is typed here must not get lost there.
-  #hush(frame) {
-    const page = reach(frame);
-    if (frame !== this.#next || (page && page.URL !== "about:blank")) {
-      const element = page?.defaultView?.HTMLElement.prototype;
-      if (!element) return;
-      const { focus } = element;
-      element.focus = function heard(...given) {
-        if (!frame.inert) focus.apply(this, given);
-      };
-    } else requestAnimationFrame(() => this.#hush(frame));
-  }
-
-  #takeBack(frame) {
-    if (this.#focused?.isConnected) this.#focused.focus({ preventScroll: true });
-    else frame.blur();
   }
 
   #wake() {

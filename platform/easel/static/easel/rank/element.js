@@ -1,6 +1,7 @@
 // <easel-ranking>: the strip of places under the images. It shows a Ranking, and lets chips and tiles be dragged onto it:
 // onto a place to share it, between two places to make one. Everything that it does has a key as well (see main.js).
 
+import { follow } from "../pointer.js";
 import { Ranking } from "./ranking.js";
 
 const DRAG_FROM_PX = 6;
@@ -77,19 +78,13 @@ export class EaselRanking extends HTMLElement {
   lift(event, id) {
     if (event.button !== 0 || !event.isPrimary || !this.#candidates.has(id)) return;
     this.cancel();
-    const stop = new AbortController();
-    this.#drag = { id, pointer: event.pointerId, x: event.clientX, y: event.clientY, ghost: null, target: null, stop, frame: 0 };
-    const on = (name, act) => addEventListener(name, act, { signal: stop.signal, capture: true });
-    on("pointermove", (moved) => this.#move(moved));
-    on("pointerup", (up) => this.#drop(up));
-    on("pointercancel", () => this.cancel());
-    on("blur", (blur) => blur.target === window && this.cancel());
-    on("keydown", (key) => {
-      if (key.key !== "Escape" || !this.#drag?.ghost) return;
-      key.preventDefault();
-      key.stopPropagation();
-      this.cancel();
+    const stop = follow({
+      move: (event) => this.#move(event),
+      end: (event) => this.#drop(event),
+      cancel: () => this.cancel(),
+      lifted: () => Boolean(this.#drag?.ghost),
     });
+    this.#drag = { id, pointer: event.pointerId, x: event.clientX, y: event.clientY, ghost: null, target: null, stop, frame: 0 };
   }
 
   cancel() {
