@@ -33,7 +33,10 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox has no
 
     # How this person likes to work: easel.accounts.profile reads and checks it.
     keys = models.JSONField(
-        default=dict, db_default=Value({}, models.JSONField()), help_text="Act -> key, where it is not the default key."
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="Act -> key, where it is not the default key.",
     )
     text_direction = models.CharField(
         max_length=4, choices=Direction.choices, default=Direction.AUTO, db_default=Direction.AUTO.value

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='keys',
-            field=models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict, help_text='Act -> key, where it is not the default key.'),
+            field=models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict, help_text='Act -> key, where it is not the default key.'),
         ),
         migrations.AddField(
             model_name='user',
