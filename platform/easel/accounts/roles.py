@@ -13,7 +13,9 @@ class Role(models.TextChoices):
     OWNER = "owner", "Owner"
     ADMIN = "admin", "Admin"
     ENGINEER = "engineer", "Engineer"
+    REVIEWER = "reviewer", "Reviewer"
     ANNOTATOR = "annotator", "Annotator"
+    VIEWER = "viewer", "Viewer"
 
 
 class Act(StrEnum):
@@ -21,6 +23,7 @@ class Act(StrEnum):
 
     SEE = "see the project"
     RANK = "rank images"
+    REVIEW = "review annotations"
     INSPECT = "see prompts, images, annotations and numbers"
     EXPORT = "export annotations"
     GENERATE = "generate images"
@@ -33,5 +36,7 @@ ALLOWED: dict[str, frozenset[Act]] = {
     Role.OWNER: frozenset(Act),
     Role.ADMIN: frozenset(Act),
     Role.ENGINEER: frozenset({Act.SEE, Act.INSPECT, Act.EXPORT, Act.GENERATE, Act.TRAIN}),
+    Role.REVIEWER: frozenset({Act.SEE, Act.RANK, Act.INSPECT, Act.REVIEW}),
     Role.ANNOTATOR: frozenset({Act.SEE, Act.RANK}),
+    Role.VIEWER: frozenset({Act.SEE, Act.INSPECT}),
 }

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Aggregate, Count, FloatField, Max
+from django.db.models import Aggregate, Count, Exists, FloatField, Max, OuterRef
 from django.db.models.functions import TruncDate
 
 from easel.accounts.models import User
-from easel.annotation.models import Annotation, Item
+from easel.annotation.models import Annotation, Assignment, Item, audiences_of
 from easel.images.models import Candidate
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
+
+MANY = 10_000
+"""Items: more are not counted, for nobody plans a day by them, and counting a million takes a second."""
 
 
 class Median(Aggregate):
@@ -39,7 +42,14 @@ def day_of(annotator: User, project: Project, at: datetime) -> Day:
     """Return an annotator's progress since midnight."""
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     numbers = Annotation.objects.since(project, annotator, midnight).aggregate(n=Count("*"), median=Median("active_ms"))
-    return Day(numbers["n"], numbers["median"], Item.objects.left_for(annotator, project).count())
+    return Day(numbers["n"], numbers["median"], left_for(annotator, project))
+
+
+def left_for(annotator: User, project: Project) -> int:
+    """Return how many items an annotator could still be given, counted up to `MANY`."""
+    mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(state=Assignment.State.OPEN)
+    rows = Item.objects.to_rank().filter(project=project, state=Item.State.READY, audience__in=audiences_of(annotator))
+    return rows.filter(~Exists(mine))[:MANY].count()
 
 
 @dataclass(frozen=True)

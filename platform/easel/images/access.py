@@ -36,7 +36,8 @@ def candidate_for(user: User | AnonymousUser, pk: UUID) -> Candidate:
     """Return a candidate to a member of its project, whatever the role: everybody in a project may see its images."""
     found = None
     if isinstance(user, User):
-        found = Candidate.objects.filter(pk=pk, request__project__memberships__user=user).first()
+        member = {"request__project__memberships__user": user, "request__project__memberships__deactivated_at": None}
+        found = Candidate.objects.filter(pk=pk, **member).first()
     if found is None:
         raise NotFound("image")
     return found

@@ -11,12 +11,10 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from easel.accounts.models import User
-from easel.accounts.roles import ALLOWED, Act
 from easel.images.models import Candidate
-from easel.projects.models import Project
+from easel.projects.access import inspected_by
 from easel.registry.models import ModelVersion
 
-_INSPECTORS = [role for role, acts in ALLOWED.items() if Act.INSPECT in acts]
 SAMPLES = 12
 
 
@@ -32,8 +30,7 @@ class ModelRow:
 
 def visible_candidates(user: User) -> QuerySet[Candidate]:
     """Candidates of the projects in which the user may know which model made what: annotators judge blindly."""
-    projects = Project.objects.filter(memberships__user=user, memberships__role__in=_INSPECTORS)
-    return Candidate.objects.filter(request__project__in=projects.values("pk"))
+    return Candidate.objects.filter(request__project__in=inspected_by(user).values("pk"))
 
 
 def model_rows(user: User) -> list[ModelRow]:

@@ -124,6 +124,12 @@ class GenerationRequest(models.Model):
     overlap = models.PositiveSmallIntegerField(
         null=True, help_text="How many annotators rank each of its items; null: as many as the project says."
     )
+    overlap_lead = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="With an overlap: the lead at which an item has enough; 0: at `overlap`."
+    )
+    overlap_cap = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="With a lead: at most this many rank an item."
+    )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True)

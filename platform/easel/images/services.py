@@ -56,12 +56,14 @@ def request_images(
     conditioning: ConditioningImage | None = None,
     audience: str = GenerationRequest.Audience.ALL,
     overlap: int | None = None,
+    overlap_lead: int = 0,
+    overlap_cap: int = 0,
 ) -> GenerationRequest:
     """Record a request and its jobs; the workers hear of it once it is committed.
 
     With `seeds`, every prompt's images use these; without, each image has a seed of its own. With `compared`, each of
     these models makes the same images as `model`: `images_per_prompt` of each, from the same seeds. Prompts without a
-    picture of their own start from `conditioning`. `audience` and `overlap` say who ranks the images, and how many.
+    picture of their own start from `conditioning`. `audience` and the overlap say who ranks the images, and how many.
     Raises InvalidInput where there is nothing to render, too much, fewer seeds than images, or what does not fit.
     """
     models = [model, *compared]
@@ -83,6 +85,8 @@ def request_images(
         images_total=total,
         audience=audience,
         overlap=overlap,
+        overlap_lead=overlap_lead,
+        overlap_cap=overlap_cap,
         created_by=by,
         created_at=at,
     )

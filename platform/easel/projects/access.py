@@ -39,7 +39,8 @@ def row_for(
     """
     found = None
     if isinstance(user, User):
-        mine = rows.filter(**{"pk": pk, f"{project}__memberships__user": user})
+        member = f"{project}__memberships"
+        mine = rows.filter(**{"pk": pk, f"{member}__user": user, f"{member}__deactivated_at": None})
         found = mine.annotate(role=F(f"{project}__memberships__role")).first()
     if found is None:
         raise NotFound(what)
@@ -79,8 +80,9 @@ def invitation_for(user: User | AnonymousUser, project_pk: UUID, pk: UUID) -> In
 
 def _templates_met_by(user: User) -> TemplateQuerySet:
     """The gallery's templates and those of the user's projects, with the user's `role` there."""
+    member = "belonging__project__memberships"
     mine = Template.objects.filter(
-        Q(belonging__isnull=True) | Q(belonging__project__memberships__user=user)
+        Q(belonging__isnull=True) | Q(**{f"{member}__user": user, f"{member}__deactivated_at": None})
     ).with_published()
     here = {"home": F("belonging__project"), "role": F("belonging__project__memberships__role")}
     return mine.annotate(**here)
@@ -93,7 +95,9 @@ def templates_of(user: User) -> TemplateQuerySet:
 
 def inspected_by(user: User) -> QuerySet[Project]:
     """The projects whose annotations a user may see."""
-    return Project.objects.filter(memberships__user=user, memberships__role__in=_inspectors())
+    return Project.objects.filter(
+        memberships__user=user, memberships__deactivated_at=None, memberships__role__in=_inspectors()
+    )
 
 
 def _inspectors() -> list[str]:

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import Count, F, OuterRef, Q, Subquery, Value
 
 from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, Act, Role
@@ -22,7 +23,9 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def of(self, user: User) -> ProjectQuerySet:
         """The projects that a user is a member of, newest first, each with the user's `role`."""
         return (
-            self.filter(memberships__user=user)  # type: ignore[no-redef]  # `role` is declared below, for its readers
+            self.filter(  # type: ignore[no-redef]  # `role` is declared below, for its readers
+                memberships__user=user, memberships__deactivated_at=None
+            )
             .annotate(role=F("memberships__role"))
             .select_related("template_version__template")
             .order_by("-created_at")
@@ -66,11 +69,64 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 class Project(models.Model):
     """One collection of rankings: prompts, images, people, and a template version to rank with."""
 
+    class Selection(models.TextChoices):
+        """Which of its comparisons come first."""
+
+        QUEUE = "queue", "As they were made"
+        ACTIVE = "active", "Those that tell most"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)
     guidelines = models.TextField(default="", blank=True, max_length=20_000, help_text="Markdown; annotators read it.")
     template_version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="+")
-    overlap = models.PositiveSmallIntegerField(default=1, help_text="How many annotators rank each item.")
+    overlap = models.PositiveSmallIntegerField(default=1, help_text="How many annotators rank each item at first.")
+    overlap_lead = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The lead at which an item has enough; 0: when `overlap` people have ranked it.",
+    )
+    overlap_cap = models.PositiveSmallIntegerField(
+        default=5, db_default=5, help_text="At most this many rank an item whose lead stays small."
+    )
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when nobody gets a new item.")
+    limit_day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Items that one annotator may rank in a day (UTC); null: any number."
+    )
+    limit_total = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Items that one annotator may rank at all; null: any number."
+    )
+    gold_share = models.PositiveSmallIntegerField(
+        default=10, db_default=10, help_text="Percent of items that are gold."
+    )
+    gold_share_first = models.PositiveSmallIntegerField(
+        default=25, db_default=25, help_text="The same, of an annotator's first 20 items."
+    )
+    repeat_share = models.PositiveSmallIntegerField(
+        default=3, db_default=3, help_text="Percent of items that are shown again, from the 51st on."
+    )
+    training_required = models.BooleanField(
+        default=False, db_default=False, help_text="Whether annotators pass a training round first."
+    )
+    review_share = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Percent of annotations that a reviewer looks at."
+    )
+    hourly_cost = models.DecimalField(
+        max_digits=8, decimal_places=2, null=True, blank=True, help_text="Of one annotator, for the cost of a pair."
+    )
+    sensitive_categories = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        db_default=Value([], ArrayField(models.CharField(max_length=100))),
+        blank=True,
+        help_text="Categories of prompts whose images are blurred until asked for, and that annotators may decline.",
+    )
+    selection = models.CharField(
+        max_length=10,
+        choices=Selection.choices,
+        default=Selection.QUEUE,
+        db_default=Selection.QUEUE,
+        help_text="Which comparisons come first.",
+    )
     generator = models.ForeignKey(
         ModelVersion,
         on_delete=models.PROTECT,
@@ -99,7 +155,17 @@ class Project(models.Model):
     objects = ProjectQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap")]
+        constraints = [
+            models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap"),
+            models.CheckConstraint(
+                condition=Q(overlap_lead=0) | Q(overlap_cap__gte=F("overlap"), overlap_cap__lte=50),
+                name="project_overlap_cap",
+            ),
+            models.CheckConstraint(
+                condition=Q(gold_share__lte=50, gold_share_first__lte=50, repeat_share__lte=20, review_share__lte=100),
+                name="project_shares",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -117,9 +183,18 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         """The people of a project, by name."""
         return self.filter(project=project).select_related("user").order_by("user__username")
 
+    def active(self) -> MembershipQuerySet:
+        """Those that let their user in."""
+        return self.filter(deactivated_at=None)
+
     def owners(self, project: Project) -> MembershipQuerySet:
-        """The project's owners."""
-        return self.filter(project=project, role=Role.OWNER)
+        """The project's owners who are let in."""
+        return self.active().filter(project=project, role=Role.OWNER)
+
+    def rankers(self, project: Project) -> MembershipQuerySet:
+        """The people of a project who may rank, paused ones too."""
+        roles = [role for role, acts in ALLOWED.items() if Act.RANK in acts]
+        return self.active().filter(project=project, role__in=roles)
 
 
 class Membership(models.Model):
@@ -130,6 +205,15 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
     created_at = models.DateTimeField()
+    deactivated_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the user is let in no more; what they did stays theirs."
+    )
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when the user gets no new item.")
+    pause_reason = models.CharField(max_length=300, default="", db_default="", blank=True)
+    limit_day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Items that this user may rank in a day (UTC); null: as the project says."
+    )
+    limit_total = models.PositiveIntegerField(null=True, blank=True, help_text="The same, at all.")
 
     by_role: str
     """The asking user's role, where the row came through an access door."""
@@ -172,6 +256,35 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation to {self.project} as {self.role}"
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    """Reads of notices."""
+
+    def unseen(self, project: Project) -> NoticeQuerySet:
+        """What nobody has put away yet, newest first."""
+        return self.filter(project=project, seen_at=None).select_related("about").order_by("-id")
+
+
+class Notice(models.Model):
+    """Something that a project's admins should know: one line, until one of them puts it away."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=30, help_text="As gold_failed; for scripts.")
+    text = models.CharField(max_length=500)
+    about = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", null=True, blank=True)
+    created_at = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True, blank=True)
+    seen_by = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="+", null=True, blank=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], condition=Q(seen_at=None), name="notice_unseen")]
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class ProjectTemplate(models.Model):
