@@ -89,6 +89,9 @@ class Project(models.Model):
         default=5, db_default=5, help_text="At most this many rank an item whose lead stays small."
     )
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when nobody gets a new item.")
+    pause_reason = models.CharField(
+        max_length=300, default="", db_default="", blank=True, help_text="What annotators read meanwhile."
+    )
     limit_day = models.PositiveIntegerField(
         null=True, blank=True, help_text="Items that one annotator may rank in a day (UTC); null: any number."
     )
@@ -191,6 +194,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
         """The project's owners who are let in."""
         return self.active().filter(project=project, role=Role.OWNER)
 
+    def of(self, project: Project, user: User) -> MembershipQuerySet:
+        """What a user is in a project, deactivated or not: one row, or none."""
+        return self.filter(project=project, user=user)
+
     def rankers(self, project: Project) -> MembershipQuerySet:
         """The people of a project who may rank, paused ones too."""
         roles = [role for role, acts in ALLOWED.items() if Act.RANK in acts]
@@ -232,7 +239,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
     def usable(self, at: datetime) -> InvitationQuerySet:
         """Invitations that still let somebody in."""
-        return self.filter(expires_at__gt=at, uses__lt=F("max_uses"))
+        return self.filter(expires_at__gt=at, uses__lt=F("max_uses"), withdrawn_at=None)
 
     def of_project(self, project: Project) -> InvitationQuerySet:
         """A project's invitations, newest first."""
@@ -251,6 +258,7 @@ class Invitation(models.Model):
     expires_at = models.DateTimeField()
     max_uses = models.PositiveIntegerField(default=1)
     uses = models.PositiveIntegerField(default=0)
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when its link lets nobody in.")
 
     objects = InvitationQuerySet.as_manager()
 
@@ -281,6 +289,14 @@ class Notice(models.Model):
     objects = NoticeQuerySet.as_manager()
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "kind", "about"],
+                condition=Q(seen_at=None),
+                nulls_distinct=False,
+                name="notice_unseen_once",
+            )
+        ]
         indexes = [models.Index(fields=["project", "-id"], condition=Q(seen_at=None), name="notice_unseen")]
 
     def __str__(self) -> str:

@@ -124,7 +124,7 @@ def remove_member(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpRespon
 @require_POST
 def withdraw_invitation(request: HttpRequest, pk: UUID, invitation_pk: UUID) -> HttpResponse:
     """Make an invitation's link useless."""
-    services.withdraw(invitation_for(request.user, pk, invitation_pk))
+    services.withdraw(invitation_for(request.user, pk, invitation_pk), timezone.now())
     messages.success(request, "The invitation is withdrawn; its link lets nobody in any more.")
     return redirect("people", pk)
 

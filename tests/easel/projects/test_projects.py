@@ -94,7 +94,9 @@ def test_an_expired_or_unknown_or_withdrawn_invitation_lets_nobody_in(cast: Cast
     withdrawn = invite(cast)
     newest = Invitation.objects.latest("created_at")
     browser_of(cast.alice).post(f"/projects/{cast.project.pk}/invitations/{newest.pk}/withdraw/")
-    assert charlie.post(withdrawn).status_code == 404
+    refused = charlie.post(withdrawn)
+    assert refused.status_code == 400
+    assert "was withdrawn" in refused.content.decode()
     assert not Membership.objects.filter(project=cast.project, user=cast.charlie).exists()
 
 
