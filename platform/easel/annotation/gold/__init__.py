@@ -1,0 +1,1 @@
+"""Items whose right answer is known, and items shown twice: they measure annotators, and are never collected."""
