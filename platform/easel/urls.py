@@ -23,6 +23,7 @@ from easel.images import model_views as model_pages
 from easel.images import views as images
 from easel.projects import api as projects_api
 from easel.projects import builder_views as builder
+from easel.projects import profile_views as profile
 from easel.projects import template_api
 from easel.projects import template_views as template_pages
 from easel.projects import views as projects
@@ -38,6 +39,7 @@ from easel.training import views as training
 api = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
     path("me/", accounts_api.Me.as_view(), name="me"),
+    path("me/profile/", accounts_api.Profile.as_view(), name="profile"),
     path("templates/", template_api.Templates.as_view(), name="templates"),
     path("templates/schema/", forms_api.TemplateSchema.as_view(), name="template_schema"),
     path("templates/<uuid:pk>/", template_uses_api.TemplateDetail.as_view(), name="template"),
@@ -105,6 +107,7 @@ urlpatterns = [
     path("sign-in/", accounts.SignIn.as_view(), name="sign_in"),
     path("sign-out/", accounts.SignOut.as_view(), name="sign_out"),
     path("account/", accounts.account, name="account"),
+    path("account/profile/", profile.profile, name="profile"),
     path("account/tokens/<slug:token_key>/delete/", accounts.delete_token, name="delete_token"),
     path("templates/preview/", annotation.preview, name="preview_template"),
     path("models/", model_pages.models, name="models"),

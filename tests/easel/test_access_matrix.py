@@ -69,6 +69,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "readyz": {"GET": OPEN},
     "api:schema": {"GET": OPEN},
     "api:me": {"GET": SIGNED_IN},
+    "api:profile": {"GET": SIGNED_IN, "PUT": SIGNED_IN},
     "api:templates": {"GET": SIGNED_IN},
     "api:template_schema": {"GET": SIGNED_IN},
     "api:template": {
@@ -135,6 +136,7 @@ MATRIX: dict[str, dict[str, tuple[int, ...]]] = {
     "sign_in": {"GET": (200, 302, 302, 302, 302, 302), "POST": (200, 302, 302, 302, 302, 302)},
     "sign_out": {"POST": (302,) * 6},
     "account": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 200, 200, 200, 200, 200)},
+    "profile": {"GET": (302, 200, 200, 200, 200, 200), "POST": (302, 200, 200, 200, 200, 200)},
     "delete_token": {"POST": (302, 302, 404, 404, 404, 404)},
     "models": {"GET": (302, 200, 200, 200, 200, 200)},
     "new_model": {"GET": (302, 403, 403, 403, 403, 403), "POST": (302, 403, 403, 403, 403, 403)},

@@ -41,6 +41,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         "shown": shown,
         "faults": faults,
         "directions": User.Direction.choices,
+        "keys_now": chosen,
         "groups": _groups(chosen, faults),
         "keymap": {
             "acts": {act.name: {"label": act.label, "usual": act.usual} for act in ACTS},
