@@ -93,31 +93,55 @@ def _compares(placed: Mapping[int, int], a: int, b: int) -> bool:
 def measure(
     items: Iterable[Sequence[Judgement]], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> Agreement:
-    """Measure the agreement of the judgements of each item, taken in one pass.
+    """Measure the agreement of the judgements of each item, taken in one pass; see `Meter`."""
+    meter = Meter()
+    for judgements in items:
+        meter.take(judgements)
+    return meter.agreement(resamples=resamples, level=level, seed=seed)
+
+
+class Meter:
+    """Takes the judgements of one item after another, and tells how far they agree.
 
     For alpha, an image of an item is a unit, and its value its position in a person's ranking, 0 (best) to 1, a tie at
     the middle of its places. Items that fewer than two people ranked say nothing; without any, every estimate is None,
     and so is that of alpha where all positions are one value. Bounds are those of a percentile bootstrap over items.
     """
-    values = _Values()
-    shares, share_items, taus, tau_items = array("d"), array("q"), array("d"), array("q")
-    weights = array("d")
-    for item, judgements in enumerate(items):
+
+    def __init__(self) -> None:
+        self._items = 0
+        self._values = _Values()
+        self._shares, self._share_items, self._taus, self._tau_items = array("d"), array("q"), array("d"), array("q")
+        self._weights = array("d")
+
+    def take(self, judgements: Sequence[Judgement]) -> None:
+        """Add an item's judgements."""
+        item = self._items
+        self._items += 1
         told = [placed for judgement in judgements if (placed := levels(judgement))]
-        values.take(item, told)
+        self._values.take(item, told)
         for one, other in combinations(told, 2):
             if signs := _signs(one, other):
-                shares.append(_share(signs))
-                share_items.append(item)
-                weights.append(len(signs))
+                self._shares.append(_share(signs))
+                self._share_items.append(item)
+                self._weights.append(len(signs))
             if (tau := tau_b(one, other)) is not None:
-                taus.append(tau)
-                tau_items.append(item)
-    return Agreement(
-        alpha=values.alpha(resamples, level, seed),
-        tau=clustered_bootstrap(taus, tau_items, resamples=resamples, level=level, seed=seed),
-        pairs=clustered_bootstrap(shares, share_items, weights=weights, resamples=resamples, level=level, seed=seed),
-    )
+                self._taus.append(tau)
+                self._tau_items.append(item)
+
+    def agreement(self, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Agreement:
+        """Return what was taken so far says."""
+        return Agreement(
+            alpha=self._values.alpha(resamples, level, seed),
+            tau=clustered_bootstrap(self._taus, self._tau_items, resamples=resamples, level=level, seed=seed),
+            pairs=self.pairs(resamples=resamples, level=level, seed=seed),
+        )
+
+    def pairs(self, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Interval:
+        """Return the agreement on pairs alone."""
+        return clustered_bootstrap(
+            self._shares, self._share_items, weights=self._weights, resamples=resamples, level=level, seed=seed
+        )
 
 
 class _Values:

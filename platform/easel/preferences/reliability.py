@@ -51,18 +51,32 @@ class Reliability:
 def fit(items: Iterable[Sequence[Judgement]]) -> Mapping[str, Reliability]:
     """Return what is known of each annotator, by name, from the judgements of each item, taken in one pass.
 
+    See `Meetings`. No items: no annotators.
+    """
+    meetings = Meetings()
+    for judgements in items:
+        meetings.take(judgements)
+    return meetings.fit()
+
+
+class Meetings:
+    """Takes the judgements of one item after another, and tells how far each annotator can be relied on.
+
     A tie and an order agree half. As in `aggregate`, images left unranked and rankings of images that are all bad are
     no votes, nor images on one place that were not compared, and the pairs of n images that two people share count as
-    n - 1 votes. An annotator without an overlap
-    has the prior's mode, 0.875. No items: no annotators. Memory grows with the annotators alone.
+    n - 1 votes. Memory grows with the annotators alone.
     """
-    overlaps: Counter[str] = Counter()
-    met: dict[tuple[str, str], float] = defaultdict(float)
-    agreed: dict[tuple[str, str], float] = defaultdict(float)
-    for judgements in items:
+
+    def __init__(self) -> None:
+        self._overlaps: Counter[str] = Counter()
+        self._met: dict[tuple[str, str], float] = defaultdict(float)
+        self._agreed: dict[tuple[str, str], float] = defaultdict(float)
+
+    def take(self, judgements: Sequence[Judgement]) -> None:
+        """Add an item's judgements."""
         told: dict[str, dict[int, int]] = {}
         for judgement in judgements:
-            overlaps[judgement.annotator] += 0
+            self._overlaps[judgement.annotator] += 0
             if placed := levels(judgement):
                 told[judgement.annotator] = placed
         with_others: set[str] = set()
@@ -70,12 +84,15 @@ def fit(items: Iterable[Sequence[Judgement]]) -> Mapping[str, Reliability]:
             shared, share = on_pairs(told[one], told[other])
             if shared:
                 with_others |= {one, other}
-                met[one, other] += shared - 1
-                agreed[one, other] += (shared - 1) * share
-        overlaps.update(with_others)
-    names = sorted(overlaps)
-    found = _reliabilities(names, met, agreed)
-    return {name: Reliability(float(r), overlaps[name]) for name, r in zip(names, found, strict=True)}
+                self._met[one, other] += shared - 1
+                self._agreed[one, other] += (shared - 1) * share
+        self._overlaps.update(with_others)
+
+    def fit(self) -> Mapping[str, Reliability]:
+        """Return what is known of each annotator; of one without an overlap the prior's mode, 0.875."""
+        names = sorted(self._overlaps)
+        found = _reliabilities(names, self._met, self._agreed)
+        return {name: Reliability(float(r), self._overlaps[name]) for name, r in zip(names, found, strict=True)}
 
 
 def _reliabilities(
