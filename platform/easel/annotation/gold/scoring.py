@@ -9,7 +9,7 @@ the spoilt image counts only where it is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,3 +63,40 @@ def failed(recent: str, images: int) -> bool:
     cut = cut_of(images)
     window = recent[-cut.window :]
     return len(window) == cut.window and window.count("1") < cut.least
+
+
+def expected_order(answer: Mapping[str, Any]) -> list[list[str]]:
+    """Return the known answer as people read it: groups of images, best first, as high as its pairs let them be."""
+    pairs = answer.get("pairs") or []
+    level = {image: 0 for pair in pairs for image in pair}
+    for _ in level:  # pairs have no circle (`fault_of`), so the longest way down is shorter than there are images
+        for better, worse in pairs:
+            level[worse] = max(level[worse], level[better] + 1)
+    return [[image for image in level if level[image] == at] for at in range(max(level.values(), default=-1) + 1)]
+
+
+def fault_of(answer: Mapping[str, Any], images: Collection[str]) -> str:
+    """Return what is wrong with a known answer of an item with these images, in one line; empty: nothing is."""
+    pairs, all_bad = answer.get("pairs"), answer.get("all_bad")
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        return "The pairs of the answer must be a list of [better, worse]."
+    if all_bad not in (None, True, False):
+        return "all_bad must be null (it is not asked), true or false."
+    if unknown := [image for pair in pairs for image in pair if image not in images]:
+        return f"The answer names {str(unknown[0])[:60]!r}, which is no image of this item."
+    if not pairs and all_bad is None:
+        return "A gold item needs an answer: put at least one image before another, or say that all are bad."
+    if _has_circle(pairs):
+        return "The answer puts images before each other in a circle. Leave one of these pairs out."
+    return ""
+
+
+def _has_circle(pairs: Sequence[Sequence[str]]) -> bool:
+    left = {(better, worse) for better, worse in pairs}
+    while left:
+        below = {worse for _, worse in left}
+        free = {pair for pair in left if pair[0] not in below}
+        if not free:
+            return True
+        left -= free
+    return False
