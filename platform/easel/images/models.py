@@ -291,6 +291,14 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
 class Candidate(models.Model):
     """One generated image, with everything needed to render it again."""
 
+    class Likeness(models.IntegerChoices):
+        """How far it has been compared with the others of its project, see likeness.py."""
+
+        UNKNOWN = 0
+        HASHED = 1
+        COMPARED = 2
+        UNREADABLE = 3
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     request = models.ForeignKey(GenerationRequest, on_delete=models.CASCADE, related_name="candidates")
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="candidates", null=True)
@@ -308,6 +316,10 @@ class Candidate(models.Model):
     preview_key = models.CharField(
         max_length=80, default="", help_text="Its WebP copy without metadata, which annotators see."
     )
+    phash = models.BigIntegerField(null=True, help_text="What it looks like, in 64 bits; null: not known (yet).")
+    likeness = models.PositiveSmallIntegerField(
+        choices=Likeness.choices, default=Likeness.UNKNOWN, db_default=Likeness.UNKNOWN
+    )
     created_at = models.DateTimeField()
 
     role: str
@@ -317,6 +329,9 @@ class Candidate(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["request", "prompt", "position"], name="candidate_once")]
+        indexes = [
+            models.Index(fields=["likeness", "id"], condition=Q(likeness__lt=2), name="candidate_to_liken"),
+        ]
 
     def __str__(self) -> str:
         return f"candidate {self.position} of {self.prompt_id}"

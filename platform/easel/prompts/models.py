@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db import models
 
 from easel.accounts.models import User
@@ -35,6 +37,20 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
     def for_rounds(self, project: Project) -> PromptQuerySet:
         """Those whose images are ranked to learn from: all but the held-out ones."""
         return self.of_project(project).filter(held_out=False)
+
+    def saying(self, words: str) -> PromptQuerySet:
+        """Those in which every word stands, in any case and order; the beginning of a word is enough.
+
+        An index answers it, in any language: nothing is stemmed and no word is left out. Raises InvalidInput for words
+        that hold no letter and no digit.
+        """
+        found = [word for word in words.replace("\0", " ").split() if any(map(str.isalnum, word))]
+        if not found:
+            message = f"{words.strip()[:40]!r} holds no word. Type the beginning of one that the prompts say."
+            raise InvalidInput(message, fields={"words": [message]})
+        wanted = " & ".join("'{}':*".format(word.replace("\\", "\\\\").replace("'", "''")) for word in found)
+        query = SearchQuery(wanted, config="simple", search_type="raw")
+        return self.alias(said=SearchVector("text", config="simple")).filter(said=query)
 
     def chosen(self, project: Project, ids: Collection[UUID] | None) -> list[Prompt]:
         """The project's prompts of these ids; None: all but the held-out ones. Raises InvalidInput for other ids."""
@@ -125,6 +141,7 @@ class Prompt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "digest"], name="prompt_once")]
+        indexes = [GinIndex(SearchVector("text", config="simple"), name="prompt_words")]
 
     def __str__(self) -> str:
         return self.text[:80]

@@ -13,6 +13,17 @@ from easel.common.ids import uuid7
 from easel.projects.models import Project
 
 
+FLAGS_AN_IMAGE = models.Func(
+    models.F("answers"),
+    models.Value('strict $.* ? (@.type() == "object").* ? (@.type() == "array")[*] ? (@.type() == "string")'),
+    models.Value("{}"),
+    models.Value(True),  # whatever else answers hold is no error
+    function="jsonb_path_exists",
+    output_field=models.BooleanField(),
+)
+"""Whether an annotation flags an image: only answers of image flags are lists of texts by image."""
+
+
 class AnnotationQuerySet(models.QuerySet["Annotation"]):
     """Reads of annotations."""
 
@@ -88,6 +99,16 @@ class Annotation(models.Model):
                 fields=["project", "id"], condition=models.Q(review_state="waiting"), name="annotation_to_review"
             ),
             models.Index(fields=["project", "annotator", "created_at"], name="annotation_by_person"),
+            models.Index(
+                fields=["project", "created_at"], condition=models.Q(purpose="rank"), name="annotation_by_time"
+            ),
+            models.Index(fields=["project", "item"], condition=models.Q(all_bad=True), name="annotation_all_bad"),
+            models.Index(
+                fields=["project", "review_state", "item"],
+                condition=~models.Q(review_state=""),
+                name="annotation_reviewed",
+            ),
+            models.Index(fields=["project", "item"], condition=models.Q(FLAGS_AN_IMAGE), name="annotation_flags"),
         ]
 
     def __str__(self) -> str:

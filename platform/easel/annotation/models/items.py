@@ -163,6 +163,15 @@ class Item(models.Model):
             ),
             models.Index(fields=["project", "spot"], condition=Q(state="ready", purpose="gold"), name="item_gold"),
             models.Index(fields=["project", "id"], condition=Q(purpose="rank"), name="item_of_project"),
+            # What follows answers Curate, see curate/filters.py.
+            models.Index(fields=["project", "category", "id"], condition=Q(purpose="rank"), name="item_by_category"),
+            models.Index(fields=["project", "state", "id"], condition=Q(purpose="rank"), name="item_by_state"),
+            models.Index(fields=["project", "votes", "id"], condition=Q(purpose="rank"), name="item_by_votes"),
+            models.Index(fields=["project", "lead", "id"], condition=Q(purpose="rank"), name="item_by_lead"),
+            models.Index(
+                fields=["project", "id"], condition=Q(purpose="rank", flagged_at__isnull=False), name="item_flagged"
+            ),
+            models.Index(fields=["project", "purpose", "id"], condition=~Q(purpose="rank"), name="item_of_measuring"),
         ]
 
     def __str__(self) -> str:
