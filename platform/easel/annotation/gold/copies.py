@@ -1,4 +1,4 @@
-"""Items made of other items, to measure annotators: the same prompt and form, for an annotator an item like any other."""
+"""Items made of other items, to measure annotators: for an annotator they are items like all others."""
 
 from __future__ import annotations
 

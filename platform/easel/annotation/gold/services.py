@@ -66,8 +66,8 @@ def _count_gold(annotation: Annotation, images: int, at: datetime) -> None:
         "gold_failed",
         "Some of your last answers differ from ones that are known for certain. Nothing that you did is lost; the "
         "project's admins will look at it with you.",
-        f"{{name}} answered {right} of the last {window} gold items as expected, {cut_of(images).least} are needed, and "
-        "is paused. Look at the answers before you decide: gold can be wrong too.",
+        f"{{name}} answered {right} of the last {window} gold items as expected ({cut_of(images).least} are needed) "
+        "and is paused. Look at the answers before you decide: gold can be wrong too.",
         at,
     )
 
