@@ -15,7 +15,7 @@ from easel.projects.models import Membership, Project
 from easel.projects.notices import notify
 from easel.projects.services import pause_member
 
-ROUND = 10
+TRAINING_ITEMS = 10
 """Training items of a round."""
 TO_PASS = 8
 # In one exchange: it stands on the path of a submission.
@@ -74,16 +74,16 @@ def _count_gold(annotation: Annotation, images: int, at: datetime) -> None:
 
 def _count_training(annotation: Annotation, *, passed: bool, at: datetime) -> None:
     """Add an answer to its annotator's training round; at the last one the round is passed or failed."""
-    training = _record_of(annotation).filter(trained_at=None, training__lt=ROUND)
+    training = _record_of(annotation).filter(trained_at=None, training__lt=TRAINING_ITEMS)
     if not training.update(training=F("training") + 1, training_passed=F("training_passed") + int(passed)):
         return  # an answer that was on its way when the round ended
     record = _record_of(annotation).get()
-    if record.training < ROUND:
+    if record.training < TRAINING_ITEMS:
         return
     if record.training_passed >= TO_PASS:
         _record_of(annotation).update(trained_at=at)
         return
-    said = f"{record.training_passed} of {ROUND} training items as expected, {TO_PASS} are needed"
+    said = f"{record.training_passed} of {TRAINING_ITEMS} training items as expected, {TO_PASS} are needed"
     _pause(
         annotation,
         "training_failed",
