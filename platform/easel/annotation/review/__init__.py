@@ -1,1 +1,1 @@
-"""Second opinions: a reviewer accepts, returns or fixes what an annotator said, and decides where annotators disagree."""
+"""Second opinions: reviewers accept, return or fix what annotators said, and decide where they disagree."""
