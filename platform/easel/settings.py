@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "easel.prompts",
     "easel.images",
     "easel.annotation",
+    "easel.preferences",
     "easel.snapshots",
     "easel.training",
     "easel.evaluation",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from easel.annotation.models import Annotation, Assignment
+from easel.common import tables
 from easel.forms.definition import Definition
 from easel.forms.models import TemplateVersion, form_of
 from easel.projects.models import Project
@@ -88,20 +87,14 @@ def _apart(name: str) -> str:
 def csv_lines(project: Project, *, include_simulated: bool = False) -> Iterator[bytes]:
     """Yield the table as CSV: a line of names, and one for each annotation, oldest first."""
     columns = Columns(versions_used(project))
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-
-    def line(cells: Iterable[object]) -> bytes:
-        sink.seek(0)
-        sink.truncate()
-        writer.writerow(map(defused, cells))
-        return sink.getvalue().encode()
-
-    yield line([*BASE, *columns.names])
     rows = Annotation.objects.exportable(project, include_simulated=include_simulated)
-    for row in rows.iterator(chunk_size=PAGE):
-        version = row.item.template_version
-        yield line([*_base(row), *columns.cells(version, form_of(version.pk), row.answers)])
+
+    def cells() -> Iterator[Iterable[object]]:
+        for row in rows.iterator(chunk_size=PAGE):
+            version = row.item.template_version
+            yield [*_base(row), *columns.cells(version, form_of(version.pk), row.answers)]
+
+    yield from tables.csv_lines([*BASE, *columns.names], cells())
 
 
 def _base(row: Annotation) -> tuple[object, ...]:
@@ -121,12 +114,3 @@ def _base(row: Annotation) -> tuple[object, ...]:
         prompt.negative,
         "; ".join(map(str, row.assignment.shown_order)),
     )
-
-
-def defused(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula: a text that begins as one gets an apostrophe before it."""
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell

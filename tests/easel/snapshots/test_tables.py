@@ -10,10 +10,11 @@ import pytest
 from django.utils import timezone
 from easel.annotation import services as annotation
 from easel.annotation.models import Annotation
+from easel.common.tables import defused
 from easel.forms.models import Template, TemplateVersion
 from easel.forms.services import publish
 from easel.projects.models import Project
-from easel.snapshots.tables import BASE, csv_lines, defused
+from easel.snapshots.tables import BASE, csv_lines
 from rest_framework.test import APIClient
 
 from tests import cast as stage

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from easel.training.charts import BINS, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, charts_of, nice_ticks, table_of
+from easel.common.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, nice_ticks
+from easel.training.charts import BINS, charts_of, table_of
 from hypothesis import given
 from hypothesis import strategies as st
 
