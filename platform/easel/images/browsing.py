@@ -135,7 +135,8 @@ def by_model(project: Project, wanted: Wanted) -> list[Shelf]:
 
 def requests_of(project: Project, chosen: UUID | None, limit: int = 50) -> list[GenerationRequest]:
     """The newest requests and the chosen one, to narrow a gallery by; `others` counts what each is compared with."""
-    asked = GenerationRequest.objects.filter(project=project).select_related("model").annotate(others=Count("compared"))
+    asked = GenerationRequest.objects.filter(project=project).exclude(kind=GenerationRequest.Kind.GOLD)
+    asked = asked.select_related("model").annotate(others=Count("compared"))
     newest = list(asked.order_by("-id")[:limit])
     if chosen and all(one.pk != chosen for one in newest):
         newest += asked.filter(pk=chosen)

@@ -30,7 +30,7 @@ class ModelRow:
 
 def visible_candidates(user: User) -> QuerySet[Candidate]:
     """Candidates of the projects in which the user may know which model made what: annotators judge blindly."""
-    return Candidate.objects.filter(request__project__in=inspected_by(user).values("pk"))
+    return Candidate.objects.collected().filter(request__project__in=inspected_by(user).values("pk"))
 
 
 def model_rows(user: User) -> list[ModelRow]:

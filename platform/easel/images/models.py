@@ -28,7 +28,7 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
 
     def of_project(self, project: Project) -> GenerationRequestQuerySet:
         """A project's requests, newest first, with their progress."""
-        found = self.filter(project=project).with_progress().order_by("-id")
+        found = self.filter(project=project).exclude(kind=GenerationRequest.Kind.GOLD).with_progress().order_by("-id")
         return found.select_related("model", "created_by").prefetch_related("compared")
 
     def shown(self) -> GenerationRequestQuerySet:
@@ -43,7 +43,8 @@ class GenerationRequestQuerySet(models.QuerySet["GenerationRequest"]):
         """
         kinds = GenerationRequest.Kind
         alone = Q(kind__in=[kinds.RENDER, kinds.IMPORT], project__template_version__in=singles)
-        waiting = self.filter(Q(images_per_prompt__gte=2) | Q(kind=kinds.LIVE) | alone, gathered_at=None).order_by("id")
+        waiting = self.exclude(kind=kinds.GOLD).filter(gathered_at=None).order_by("id")
+        waiting = waiting.filter(Q(images_per_prompt__gte=2) | Q(kind=kinds.LIVE) | alone)
         return waiting.filter(project=project) if project else waiting
 
     def with_progress(self) -> GenerationRequestQuerySet:
@@ -87,6 +88,7 @@ class GenerationRequest(models.Model):
         PREVIEW = "preview"  # one image in the live lane, to try settings: it never becomes an item
         EVALUATION = "evaluation"  # model versions side by side: its items are ranked, and never trained on
         LIVE = "live"  # an annotator's attempt, asked for in the form and ranked at once
+        GOLD = "gold"  # images spoilt on purpose, to measure annotators: they stand nowhere else
 
     class Audience(models.TextChoices):
         """Who ranks its images: all that rank in the project, people only, simulated annotators that are sent, or
@@ -210,9 +212,13 @@ class Chunk(models.Model):
 class CandidateQuerySet(models.QuerySet["Candidate"]):
     """Reads of candidates."""
 
+    def collected(self) -> CandidateQuerySet:
+        """All but those that were spoilt on purpose, to measure annotators: no figure counts them, no list has them."""
+        return self.exclude(request__kind=GenerationRequest.Kind.GOLD)
+
     def of_project(self, project: Project) -> CandidateQuerySet:
         """A project's candidates, newest first."""
-        return self.filter(request__project=project).select_related("prompt", "model").order_by("-id")
+        return self.collected().filter(request__project=project).select_related("prompt", "model").order_by("-id")
 
     def pace(self, request: GenerationRequest, at: datetime) -> float | None:
         """Images a second that came of a request in the last two minutes, or None where they are too few to tell."""
