@@ -136,6 +136,8 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     found = services.find_invitation(secret, timezone.now())
     form = NewAccountForm(request.POST or None)
     user = request.user if isinstance(request.user, User) else None
+    if user is not None:
+        services.require_not_deactivated(found.project, user)
     if request.method == "POST":
         try:
             with transaction.atomic():  # somebody who comes too late leaves no account behind
