@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import F, Q, Value
 
 from easel.accounts.models import User
-from easel.annotation.models import Annotation
+from easel.annotation.models import Annotation, Item
 from easel.forms.definition import Definition, InvalidAnswers
 from easel.forms.models import Template
 from easel.projects.access import inspected_by
@@ -68,6 +68,7 @@ def dry_run(template: Template, definition: Definition, by: User) -> DryRun:
         Q(item__template_version__template=template)
         | Q(project=template.home, item__template_version__template__in=templates),
         project__in=[project for project, _ in projects],
+        purpose=Item.Purpose.RANK,
     )
     labels = {component.name: component.label for component in definition.walk()}
     reasons: dict[tuple[str, str], Reason] = {}

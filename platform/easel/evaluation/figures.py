@@ -98,7 +98,9 @@ def _said_of(evaluations: Collection[Evaluation]) -> dict[UUID, Said]:
     pairs = _pairs_of(evaluations)
     whose = {one.request_id: one.pk for one in evaluations}
     rows = (
-        Annotation.objects.filter(item__request__in=whose, assignment__state=Assignment.State.SUBMITTED)
+        Annotation.objects.filter(
+            item__request__in=whose, purpose=Item.Purpose.RANK, assignment__state=Assignment.State.SUBMITTED
+        )
         .order_by("id")
         .values_list(
             "item__request", "item", "item__prompt", "item__prompt__metadata", "annotator", "ranking", "all_bad"
@@ -128,7 +130,7 @@ def _pairs_of(evaluations: Collection[Evaluation]) -> dict[UUID, tuple[UUID, UUI
     """Return the two images of each comparison, by its item: a's, then b's."""
     models = {one.request_id: (one.a_id, one.b_id) for one in evaluations}
     found: dict[tuple[UUID, UUID], dict[UUID, UUID]] = {}
-    links = Item.candidates.through.objects.filter(item__request__in=models)
+    links = Item.candidates.through.objects.filter(item__request__in=models, item__purpose=Item.Purpose.RANK)
     for request, item, candidate, model in links.values_list("item__request", "item", "candidate", "candidate__model"):
         found.setdefault((request, item), {})[model] = candidate
     pairs = {}
@@ -253,9 +255,8 @@ def comparisons(evaluation: Evaluation, votes: Sequence[Vote], order: str, start
     """Return some comparisons: where b lost, won or tied, the clearest first, or all in the order of the prompts."""
     scores = by_item(votes)
     pairs = _pairs_of([evaluation])
-    items = list(
-        Item.objects.filter(request=evaluation.request_id).order_by("prompt", "group").values_list("pk", flat=True)
-    )
+    of_evaluation = Item.objects.to_rank().filter(request=evaluation.request_id)
+    items = list(of_evaluation.order_by("prompt", "group").values_list("pk", flat=True))
     shown = [pk for pk in items if pk in pairs]
     if order == "lost":
         shown = sorted((pk for pk in shown if scores.get(str(pk), 1) < 0.5), key=lambda pk: scores[str(pk)])

@@ -16,7 +16,7 @@ from easel.prompts.models import Prompt
 
 def learned_from(project: Project) -> QuerySet[Prompt]:
     """The prompts that were ranked outside of evaluations: a model may have been trained on them."""
-    ranked = Annotation.objects.filter(project=project).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
+    ranked = Annotation.objects.collected(project).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
     return Prompt.objects.for_rounds(project).filter(pk__in=ranked.values("item__prompt"))
 
 

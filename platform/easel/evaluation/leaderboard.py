@@ -87,7 +87,7 @@ def board_of(project: Project, kind: str = User.Kind.HUMAN) -> Board:
 
 def _votes(project: Project, kind: str) -> Iterator[tuple[UUID, UUID, float, UUID]]:
     """Yield (a, b, score of a, prompt) of every two models that an answer compares."""
-    compared = Item.objects.filter(project=project, request__compared__isnull=False)
+    compared = Item.objects.to_rank().filter(project=project, request__compared__isnull=False)
     rows = (
         Annotation.objects.filter(item__in=compared, annotator__kind=kind, assignment__state=Assignment.State.SUBMITTED)
         .order_by("id")

@@ -91,7 +91,7 @@ def loop_of(project: Project) -> Loop:
     rounds = [_round(run, newest_of, tallies, promoted) for run in reversed(runs)]
     newest_tally = tallies[newest.pk] if newest else None
     snapshot = DatasetSnapshot.objects.frozen(project).first()
-    of_images = Annotation.objects.filter(project=project, item__request__isnull=False)
+    of_images = Annotation.objects.collected(project).filter(item__request__isnull=False)
     rankings = of_images.exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
     made = next((run.made for run in runs if run.made), None)
     compared = {one.b_id for one in evaluations} | {one.a_id for one in evaluations}

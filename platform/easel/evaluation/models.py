@@ -99,7 +99,8 @@ class EvaluationQuerySet(models.QuerySet["Evaluation"]):
 
     def with_state(self) -> EvaluationQuerySet:
         """Each with its models, its request's progress, and how much of it is judged."""
-        items = Item.objects.filter(request=OuterRef("request")).order_by().values("request").annotate(n=Count("*"))
+        items = Item.objects.to_rank().filter(request=OuterRef("request"))
+        items = items.order_by().values("request").annotate(n=Count("*"))
 
         def count(state: str) -> Coalesce:
             return Coalesce(Subquery(items.filter(state=state).values("n")), 0)

@@ -140,8 +140,8 @@ def _account(taste: str, noise: float, number: int) -> User:
 
 def _items(project: Project, evaluation: Evaluation | None) -> QuerySet[Item]:
     """Items that wait to be ranked by simulated annotators, those that come first, first."""
-    rows = Item.objects.filter(project=project, state=Item.State.READY, request__isnull=False)  # a text has no images
-    waiting = rows.order_by("-priority", "id")
+    rows = Item.objects.to_rank().filter(project=project, state=Item.State.READY)
+    waiting = rows.filter(request__isnull=False).order_by("-priority", "id")  # a text has no images
     if evaluation is not None:
         return waiting.filter(request=evaluation.request_id)
     return waiting.filter(audience=GenerationRequest.Audience.ALL)

@@ -38,16 +38,18 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         def count(of: str, only: Q | None = None) -> Subquery:
             return Subquery(same.annotate(n=Count(of, filter=only)).values("n"))
 
-        # Live attempts that nobody ranked are history, not work: annotation.models.ItemQuerySet.counting.
-        is_work = ~Q(items__audience="requester", items__state="ready")
+        # Live attempts that nobody ranked are history, not work: annotation.models.ItemQuerySet.counting. Gold and
+        # repeats measure annotators and are counted nowhere.
+        collects = Q(items__purpose="rank")
+        is_work = collects & ~Q(items__audience="requester", items__state="ready")
 
         return self.annotate(  # type: ignore[no-redef]  # declared below, for their readers
             prompts_count=count("prompts"),
             items_count=count("items", is_work),
-            items_done_count=count("items", Q(items__state="done")),
-            annotations_count=count("annotations"),
+            items_done_count=count("items", collects & Q(items__state="done")),
+            annotations_count=count("annotations", Q(annotations__purpose="rank")),
             newest_item=Subquery(
-                Project.objects.filter(pk=OuterRef("pk")).order_by("-items__id").values("items__id")[:1]
+                Project.objects.filter(collects, pk=OuterRef("pk")).order_by("-items__id").values("items__id")[:1]
             ),
         )
 

@@ -48,10 +48,9 @@ def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: d
     """Annotations that a snapshot of that moment takes. `least_agreement` is asked of whole items, not here.
 
     Never among them: what was annotated of held-out prompts or of evaluations, which nothing may be trained on, what
-    was annotated of texts, which has no images, and surplus annotations. Gold items will be left out here too.
+    was annotated of texts, which has no images, surplus annotations, and what measures annotators: gold and repeats.
     """
-    rows = Annotation.objects.filter(
-        project=project,
+    rows = Annotation.objects.collected(project).filter(
         created_at__lte=at,
         assignment__state=Assignment.State.SUBMITTED,
         item__prompt__held_out=False,
@@ -113,7 +112,7 @@ class _Length(Func):
 
 def survey(project: Project, filters: Filters, *, include_simulated: bool, at: datetime) -> Survey:
     """Count what a snapshot would take now; items that `least_agreement` will leave out are counted too."""
-    of_project = Annotation.objects.filter(project=project)
+    of_project = Annotation.objects.collected(project)
     counts = of_project.aggregate(every=Count("*"), people=Count("pk", filter=Q(annotator__kind=User.Kind.HUMAN)))
     rows = chosen(project, filters, include_simulated=include_simulated, at=at)
     taken: dict[str, Any] = rows.annotate(groups=_Length(F("ranking"))).aggregate(

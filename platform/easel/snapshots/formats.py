@@ -105,7 +105,7 @@ def format_named(key: str) -> Format:
 def offered(project: Project) -> list[Format]:
     """The formats that a project's annotations can be written in."""
     offers = {
-        "trl": Item.objects.filter(project=project, request__isnull=False).exists(),
+        "trl": Item.objects.to_rank().filter(project=project, request__isnull=False).exists(),
         "trl-sft": texts.offers(project, texts.writes_completions),
         "trl-kto": texts.offers(project, texts.tells_good),
     }

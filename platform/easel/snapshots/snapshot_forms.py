@@ -51,7 +51,7 @@ class SnapshotForm(forms.Form):
         versions, categories = self.fields["template_version"], self.fields["categories"]
         assert isinstance(versions, forms.ModelChoiceField)
         assert isinstance(categories, forms.MultipleChoiceField)
-        used = project.items.values("template_version")
+        used = project.items.to_rank().values("template_version")
         versions.queryset = TemplateVersion.objects.filter(pk__in=used).select_related("template")
         categories.choices = [(name, name) for name in categories_of(project)]
 

@@ -25,7 +25,7 @@ def versions_used(project: Project) -> list[TemplateVersion]:
 
     Versions of one template follow each other.
     """
-    used = Annotation.objects.filter(project=project).order_by().values("item__template_version").distinct()
+    used = Annotation.objects.collected(project).order_by().values("item__template_version").distinct()
     found = TemplateVersion.objects.filter(pk__in=used).select_related("template").order_by("template", "number")
     return list(found) or [project.template_version]
 

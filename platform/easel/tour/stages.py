@@ -188,7 +188,7 @@ def _rank(tour: Tour, on_progress: OnProgress) -> str:
             break
     if made.done < plan.rankings:
         raise TourStopped(made.ended)
-    given = Annotation.objects.filter(project=tour.project).count()
+    given = Annotation.objects.collected(tour.project).count()
     return f"{given} by {plan.annotators} simulated annotators who prefer {plan.taste}, {plan.noise:.0%} noise"
 
 
