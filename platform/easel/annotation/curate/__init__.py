@@ -1,0 +1,1 @@
+"""Looking around in what a project has collected: filters, subsets, acts on many items, images that look the same."""
