@@ -1,0 +1,129 @@
+"""What waits for a reviewer, by what they ask for; and items whose annotators disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import ExpressionWrapper, F, FloatField, Func, IntegerField, Q, QuerySet
+
+from easel.accounts.models import User
+from easel.annotation.models import Annotation, Assignment, Item
+from easel.images.models import GenerationRequest
+from easel.projects.models import Project
+
+QUICK_MS = 1_500
+"""For each image: less is a quick answer, 3 s for a pair and 6 s for four."""
+STATES = {
+    "waiting": "Waiting",
+    "new": "Not reviewed",
+    "returned": "Returned",
+    "accepted": "Accepted",
+    "fixed": "Fixed",
+}
+"""Waiting ones were drawn for review, or corrected; not reviewed are all on which no verdict stands."""
+FLAGS = {
+    "disagree": "Annotators disagree",
+    "quick": "Very quick",
+    "all_bad": "None acceptable",
+    "tie": "All equal",
+    "corrected": "Corrected",
+}
+DISPUTED = 0.5
+"""Of what the votes could agree on, so little or less is a disagreement."""
+SHARES = {"0.25": "strongly", "0.5": "clearly", "0.99": "at all"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a reviewer wants to see."""
+
+    state: str = "waiting"
+    annotator: UUID | None = None
+    flag: str = ""
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Asked:
+        """Read what an address says; what it cannot mean is left out."""
+        state, flag = given.get("state", ""), given.get("flag", "")
+        try:
+            annotator = UUID(given.get("annotator", ""))
+        except ValueError:
+            annotator = None
+        return cls(state if state in STATES else "waiting", annotator, flag if flag in FLAGS else "")
+
+    @property
+    def query(self) -> str:
+        """It as a part of an address."""
+        said = {"state": self.state, "annotator": self.annotator or "", "flag": self.flag}
+        return urlencode({name: value for name, value in said.items() if value and value != "waiting"})
+
+
+class _Length(Func):
+    function = "jsonb_array_length"
+    output_field = IntegerField()
+
+
+def to_review(project: Project, by: User, asked: Asked) -> QuerySet[Annotation]:
+    """Annotations that a reviewer may look at, oldest first; one's own are not among them."""
+    rows = Annotation.objects.collected(project).exclude(annotator=by)
+    states = ["", asked.state, "waiting"] if asked.state == "new" else [asked.state]
+    rows = rows.filter(review_state__in=states)
+    rows = rows.filter(assignment__state__in=[Assignment.State.SUBMITTED, Assignment.State.RETURNED])
+    if asked.annotator:
+        rows = rows.filter(annotator=asked.annotator)
+    if asked.flag:
+        rows = _flagged(rows, asked.flag)
+    return rows.select_related("annotator", "assignment", "item__prompt__conditioning", "item__request").order_by("id")
+
+
+def _flagged(rows: QuerySet[Annotation], flag: str) -> QuerySet[Annotation]:
+    if flag == "quick":
+        return rows.filter(active_ms__lt=F("assignment__shown_order__len") * QUICK_MS)
+    if flag == "tie":
+        return rows.alias(groups=_Length(F("ranking"))).filter(
+            groups=1, ranking__0__1__isnull=False, ties_are_equal=True, all_bad=False
+        )
+    if flag == "disagree":
+        return rows.filter(item__votes__gte=2, item__lead__lte=F("item__votes") * DISPUTED)
+    return rows.filter(revision__gt=0) if flag == "corrected" else rows.filter(all_bad=True)
+
+
+def annotators_to_review(project: Project, asked: Asked) -> list[User]:
+    """Whose annotations are in that state, by name."""
+    states = ["", "waiting"] if asked.state == "new" else [asked.state]
+    said = Annotation.objects.collected(project).filter(review_state__in=states)
+    return list(User.objects.filter(pk__in=said.values("annotator")).order_by("username"))
+
+
+def own_waiting(project: Project, by: User) -> int:
+    """How many of a reviewer's own annotations wait for somebody else."""
+    mine = Annotation.objects.collected(project).filter(annotator=by, review_state="waiting")
+    return mine.count()
+
+
+def disputed(project: Project, share: float = DISPUTED) -> QuerySet[Item]:
+    """Items that nobody else is asked about, and whose annotators disagree; those that they disagree about most first.
+
+    Votes of a blind comparison are left alone: there nobody decides in place of the voters.
+    """
+    rows = Item.objects.to_rank().filter(project=project, state=Item.State.DONE, votes__gte=2, adjudication=None)
+    rows = rows.filter(lead__lte=F("votes") * share)
+    rows = rows.exclude(request__kind=GenerationRequest.Kind.EVALUATION)
+    agreed = ExpressionWrapper(F("lead") / F("votes"), output_field=FloatField())
+    return rows.annotate(agreed=agreed).select_related("prompt__conditioning", "request").order_by("agreed", "id")
+
+
+def decided(project: Project) -> QuerySet[Item]:
+    """Items that somebody has decided, the last decision first."""
+    rows = Item.objects.filter(project=project, adjudication__isnull=False)
+    rows = rows.select_related("prompt__conditioning", "request", "adjudication__by", "adjudication__chosen__annotator")
+    return rows.order_by("-adjudication__created_at", "id")
+
+
+def said_of(items: list[Item]) -> list[Annotation]:
+    """What counts of what annotators said of items, oldest first."""
+    rows = Annotation.objects.filter(Q(item__in=items), assignment__state=Assignment.State.SUBMITTED)
+    return list(rows.select_related("annotator", "assignment").order_by("id"))
