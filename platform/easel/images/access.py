@@ -16,7 +16,8 @@ from easel.projects.models import Project
 
 def generation_for(user: User | AnonymousUser, pk: UUID, act: Act) -> GenerationRequest:
     """Return a generation request, with its progress, to a member whose role allows the act."""
-    rows = GenerationRequest.objects.with_progress().select_related("model", "project", "created_by")
+    rows = GenerationRequest.objects.exclude(kind=GenerationRequest.Kind.GOLD).with_progress()
+    rows = rows.select_related("model", "project", "created_by")
     return row_for(rows, user, pk, act, "generation request")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from random import SystemRandom
 from uuid import UUID
@@ -23,13 +23,13 @@ CHOICE = 500
 _CHANCE = SystemRandom()
 
 
-def copy_of(item: Item, purpose: str, candidates: Sequence[UUID], at: datetime) -> Item:
+def copy_of(item: Item, purpose: str, candidates: Iterable[UUID], at: datetime) -> Item:
     """Make a copy of an item for a purpose, with these images.
 
     Its id is of the original's moment: were it of this one, the ids that annotators get would tell copies apart.
     """
     copy = Item.objects.create(
-        id=uuid7_of(_moment_of(item.pk)),
+        id=uuid7_of(moment_of(item.pk)),
         project_id=item.project_id,
         prompt_id=item.prompt_id,
         request_id=item.request_id,
@@ -49,7 +49,7 @@ def copy_of(item: Item, purpose: str, candidates: Sequence[UUID], at: datetime) 
     return copy
 
 
-def _moment_of(pk: UUID) -> datetime:
+def moment_of(pk: UUID) -> datetime:
     """Return the moment that a time-ordered id names."""
     return datetime.fromtimestamp((pk.int >> 80) / 1_000, UTC)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.db.models import F
 
-from easel.accounts.models import User
 from easel.annotation.gold.scoring import cut_of, expected_order, failed, score
 from easel.annotation.models import Annotation, Assignment, Gold, Record
 from easel.projects.models import Membership, Project
@@ -39,16 +39,16 @@ def take(assignment: Assignment, annotation: Annotation, at: datetime) -> dict[s
         annotation.passed = passed
     if gold.training:
         if gold.retired_at is None:
-            _count_training(annotation, passed=bool(passed), at=at)
+            _count_training(assignment, annotation, passed=bool(passed), at=at)
         return {"passed": passed, "note": gold.note, "expected": expected_order(gold.answer)}
     if annotation.passed is not None:
-        _count_gold(annotation, len(assignment.shown_order), at)
+        _count_gold(assignment, annotation, at)
     return None
 
 
-def _count_gold(annotation: Annotation, images: int, at: datetime) -> None:
+def _count_gold(assignment: Assignment, annotation: Annotation, at: datetime) -> None:
     """Add a scored answer to its annotator's window, and pause who fails. After a pause a new window begins."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "passed": int(bool(annotation.passed)),
         "project": annotation.project_id,
         "annotator": annotation.annotator_id,
@@ -56,13 +56,14 @@ def _count_gold(annotation: Annotation, images: int, at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_MEASURE, parameters)
         (recent,) = cursor.fetchone()
+    images = len(assignment.shown_order)
     if not failed(recent, images):
         return
     window = cut_of(images).window
     right = recent[-window:].count("1")
     _record_of(annotation).update(gold_recent="")
     _pause(
-        annotation,
+        assignment,
         "gold_failed",
         "Some of your last answers differ from ones that are known for certain. Nothing that you did is lost; the "
         "project's admins will look at it with you.",
@@ -72,20 +73,22 @@ def _count_gold(annotation: Annotation, images: int, at: datetime) -> None:
     )
 
 
-def _count_training(annotation: Annotation, *, passed: bool, at: datetime) -> None:
+def _count_training(assignment: Assignment, annotation: Annotation, *, passed: bool, at: datetime) -> None:
     """Add an answer to its annotator's training round; at the last one the round is passed or failed."""
     training = _record_of(annotation).filter(trained_at=None, training__lt=TRAINING_ITEMS)
     if not training.update(training=F("training") + 1, training_passed=F("training_passed") + int(passed)):
         return  # an answer that was on its way when the round ended
     record = _record_of(annotation).get()
+    assignment.desk = replace(assignment.desk, training=record.training)
     if record.training < TRAINING_ITEMS:
         return
     if record.training_passed >= TO_PASS:
         _record_of(annotation).update(trained_at=at)
+        assignment.desk = replace(assignment.desk, trained_at=at)
         return
     said = f"{record.training_passed} of {TRAINING_ITEMS} training items as expected, {TO_PASS} are needed"
     _pause(
-        annotation,
+        assignment,
         "training_failed",
         f"You answered {said}. The project's admins can give you another round.",
         f"{{name}} answered {said}. Let them pass, or give them another round.",
@@ -97,7 +100,8 @@ def _record_of(annotation: Annotation) -> Any:
     return Record.objects.filter(project=annotation.project_id, annotator=annotation.annotator_id)
 
 
-def _pause(annotation: Annotation, kind: str, reason: str, notice: str, at: datetime) -> None:
-    project, annotator = Project.objects.get(pk=annotation.project_id), User.objects.get(pk=annotation.annotator_id)
+def _pause(assignment: Assignment, kind: str, reason: str, notice: str, at: datetime) -> None:
+    project, annotator = Project.objects.get(pk=assignment.item.project_id), assignment.annotator
     pause_member(Membership.objects.get(project=project, user=annotator), reason, at)
+    assignment.desk = replace(assignment.desk, paused_at=at, pause_reason=reason)
     notify(project, kind, notice.format(name=annotator.display_name), at, about=annotator)

@@ -11,6 +11,34 @@ from easel.images.models import Candidate
 from easel.projects.models import Project
 
 
+class GoldQuerySet(models.QuerySet["Gold"]):
+    """Reads of gold.
+
+    What was made by the dozen is retired from the moment on that it was made, until somebody has looked at it.
+    """
+
+    def of_project(self, project: Project) -> GoldQuerySet:
+        """A project's gold, with what is shown of it."""
+        rows = self.filter(project=project).select_related("item__prompt", "item__template_version", "made_by")
+        return rows.prefetch_related("item__candidates", "pictures").order_by("-pk")
+
+    def in_use(self) -> GoldQuerySet:
+        """What annotators get."""
+        return self.filter(retired_at=None)
+
+    def waiting(self) -> GoldQuerySet:
+        """What nobody has looked at yet."""
+        return self.filter(retired_at=models.F("created_at"))
+
+    def retired(self) -> GoldQuerySet:
+        """What was taken out of use."""
+        return self.exclude(retired_at=None).exclude(retired_at=models.F("created_at"))
+
+    def for_training(self) -> GoldQuerySet:
+        """What training rounds are made of."""
+        return self.in_use().filter(training=True)
+
+
 class Gold(models.Model):
     """The right answer of an item that was made to measure annotators."""
 
@@ -34,11 +62,23 @@ class Gold(models.Model):
     created_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, help_text="Since when nobody gets it any more.")
 
+    role: str
+    """The asking user's role, where the row came through an access door."""
+
+    objects = GoldQuerySet.as_manager()
+
     class Meta:
         indexes = [models.Index(fields=["project", "item"], condition=models.Q(retired_at=None), name="gold_in_use")]
 
     def __str__(self) -> str:
         return f"gold {self.item_id}"
+
+    @property
+    def state(self) -> str:
+        """in use, waiting (nobody has looked at it yet) or retired."""
+        if self.retired_at is None:
+            return "in use"
+        return "waiting" if self.retired_at == self.created_at else "retired"
 
 
 class MadePicture(models.Model):
