@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from easel.accounts.models import User
+from easel.accounts.profile import profile_of
 from easel.accounts.roles import Act
 from easel.annotation.models import Annotation, Item
 from easel.annotation.page import page_of as form_page_of
@@ -59,7 +60,7 @@ def rank(request: HttpRequest, pk: UUID) -> HttpResponse:
         "guidelines_html": to_html(project.guidelines) if project.guidelines else "",
         "may_inspect": may(project.role, Act.INSPECT),
     }
-    return render(request, "annotation/rank.html", {**context, **_page(version.form, config, project)})
+    return render(request, "annotation/rank.html", {**context, **_page(version.form, config, project, request.user)})
 
 
 @require_POST
@@ -78,7 +79,8 @@ def preview(request: HttpRequest) -> HttpResponse:
         "progress": {"today": 0},
         "sample": sample_of(form),
     }
-    return render(request, "annotation/preview.html", _page(form, config, None))
+    assert isinstance(request.user, User)
+    return render(request, "annotation/preview.html", _page(form, config, None, request.user))
 
 
 def _json(text: str) -> object:
@@ -88,7 +90,7 @@ def _json(text: str) -> object:
         raise InvalidDefinition("The definition is no JSON.", fields={"definition": ["is no JSON"]}) from None
 
 
-def _page(form: Definition, config: dict[str, Any], project: Project | None) -> dict[str, Any]:
+def _page(form: Definition, config: dict[str, Any], project: Project | None, user: User) -> dict[str, Any]:
     page = form_page_of(form)
     models = choices(form)
     usual = ModelVersion.objects.usual_of(project.generator if project else None) if models else None
@@ -99,6 +101,7 @@ def _page(form: Definition, config: dict[str, Any], project: Project | None) -> 
         "config": {
             "api": "/api/v1/",
             "lease_heartbeat_s": 60,
+            "profile": profile_of(user),
             "skip_reasons": [{"value": value, "label": label} for value, label in SKIP_REASONS.items()],
             **config,
         },

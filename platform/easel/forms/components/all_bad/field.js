@@ -18,8 +18,8 @@ export default class extends Field {
     return `Tick “${this.label}” to go on.`;
   }
 
-  key(letter) {
-    if (letter !== "X") return false;
+  key(act) {
+    if (act !== "none") return false;
     this.control.checked = !this.control.checked;
     this.complain("");
     this.changed(`${this.label}: ${this.control.checked ? "yes" : "no"}.`);

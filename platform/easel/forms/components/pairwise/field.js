@@ -50,8 +50,8 @@ export default class extends Field {
     return "";
   }
 
-  key(letter) {
-    const choice = { E: "tie", X: "both_bad" }[letter];
+  key(act) {
+    const choice = { equal: "tie", none: "both_bad" }[act];
     if (!choice || !this.component[choice]) return false;
     this.#choose(this.#history.now === choice ? undefined : choice);
     return true;

@@ -34,6 +34,7 @@ export class Stage {
   show(candidate, marks) {
     this.#marks = marks;
     this.#at = -1;
+    this.#box.dataset.candidate = candidate.id; // blurred like its tile
     this.#image.alt = `Image ${candidate.letter}, to be marked`;
     this.#image.src = candidate.url;
     this.#box.style.aspectRatio = `${candidate.width} / ${candidate.height}`;

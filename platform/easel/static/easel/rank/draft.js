@@ -96,6 +96,12 @@ export class Draft extends EventTarget {
     this.change();
   }
 
+  // The server has taken the assignment up again, with the draft of this version: go on from there.
+  restart(version) {
+    this.#version = version;
+    this.resume();
+  }
+
   #settle({ status, body }) {
     if (this.#stopped) return;
     if (status === 200) {

@@ -162,8 +162,9 @@ export class EaselRanking extends HTMLElement {
     const box = boxes[index];
     const others = this.ranking.slots[index].some((one) => one !== id);
     const edge = this.ranking.ties ? Math.min(box.width / 4, REACH_PX) : box.width / 2;
-    if (others && x < box.left + edge) return { before: index + 1, slot: slots[index] };
-    if (others && x > box.right - edge) return { before: index + 2, slot: slots[index] };
+    const [first, second] = getComputedStyle(this).direction === "rtl" ? [2, 1] : [1, 2];
+    if (others && x < box.left + edge) return { before: index + first, slot: slots[index] };
+    if (others && x > box.right - edge) return { before: index + second, slot: slots[index] };
     return { place: index + 1, slot: slots[index] };
   }
 

@@ -1,23 +1,42 @@
-// The keys of the ranking page. They speak Latin letters, by what is typed or by where a key lies on other keyboards.
+// The keys of the ranking page: which act a key has, a person decides (keymap.js); the letters of images, digits and arrows stay.
 
 import { openDialog } from "../page.js";
+import { digitOf, letterOf } from "./keymap.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// A Latin letter by what is typed, or by where the key lies on other keyboards.
-function letterOf(event) {
-  if (/^[a-z]$/i.test(event.key)) return event.key.toUpperCase();
-  return /^[\x20-\x7e]$/.test(event.key) ? "" : (/^Key([A-Z])$/.exec(event.code)?.[1] ?? "");
-}
-
-function digitOf(event) {
-  const found = /^(?:Digit|Numpad)(\d)$/.exec(event.code) ?? /^(\d)$/.exec(event.key);
-  return found ? Number(found[1]) : -1;
-}
-
-// page: { form, tiles, zoom, live, current, canJudge, press, give, undo, submit, enlarge, focusTile, openSkip }
+// page: { form, tiles, zoom, live, keymap, current, canJudge, press, give, undo, undoSubmission, submit, enlarge, look, lookAll,
+// focusTile, openSkip }
 export function listen(page) {
-  const { form, tiles, zoom, live } = page;
+  const { form, tiles, zoom, live, keymap } = page;
+  const imageOf = (letter) => page.current?.candidates.find((each) => each.letter === letter);
+
+  // What each act does; those of a form's own parts (none, equal) are theirs.
+  const acts = {
+    submit: () => page.submit(),
+    skip: () => page.openSkip(),
+    undo: () => page.undo("undo"),
+    redo: () => page.undo("redo"),
+    undo_submission: () => page.undoSubmission(),
+    write: writeText,
+    enlarge: () => page.enlarge(),
+    flip: () => page.enlarge(null, true),
+    look: () => page.look(),
+    look_all: () => page.lookAll(),
+    take_out: () => page.give(tiles?.current?.id, 0),
+    prompt: () => live.focus(),
+    vary: () => live.vary(),
+    earlier: () => live.history(),
+  };
+  const ofLive = ["prompt", "vary", "earlier"];
+
+  // What a key does here: the letter of an image is that image first.
+  function actOf(event) {
+    const letter = letterOf(event);
+    if (imageOf(letter)) return undefined;
+    const doing = keymap.actOf(event) ?? (event.key === "Delete" ? "take_out" : letter === "C" && !event.shiftKey ? "flip" : undefined);
+    return ofLive.includes(doing) && !live ? undefined : doing;
+  }
   const one = (selector) => document.querySelector(selector);
 
   function onKey(event) {
@@ -44,25 +63,24 @@ export function listen(page) {
     if (command && !event.altKey && letter === "Z") return act(event, () => page.undo(event.shiftKey ? "redo" : "undo"));
     if (command || event.altKey) return;
     if (event.key === "?") return act(event, () => openDialog(one("#keys")));
-    if (live && letter === "P" && !event.shiftKey) return act(event, () => live.focus());
-    if (live && letter === "R" && !event.shiftKey) return act(event, () => event.repeat || live.vary());
-    if (live && letter === "H" && !event.shiftKey && !page.current?.candidates.some((each) => each.letter === "H")) return act(event, () => live.history());
+    const doing = actOf(event);
+    if (ofLive.includes(doing) || doing === "undo_submission") return act(event, () => event.repeat || acts[doing]());
     const tile = target.closest(".tile-image");
     const operable = target.matches("button, a, summary, input") && !tile;
     if (!page.current) return;
     if (event.key === "Enter" || event.key === " ") {
       if (operable && !(event.key === "Enter" && target.matches("input"))) return;
       if (event.key === " " && !tiles) return; // it scrolls
-      return act(event, () => event.repeat || (event.key === "Enter" ? page.submit() : page.enlarge()));
+      if (tile) event.preventDefault(); // it places the image, where it has no other act
     }
     if (ARROWS[event.key] && (!tiles || target.closest("[role=tablist], .words"))) return;
     if (ARROWS[event.key]) return act(event, () => tiles?.move(...ARROWS[event.key]));
-    if (letter === "Z") return act(event, () => page.undo(event.shiftKey ? "redo" : "undo"));
+    if (doing === "undo" || doing === "redo") return act(event, acts[doing]);
+    if (doing && event.repeat) return event.preventDefault();
     if (event.repeat) return;
     const digit = digitOf(event);
     if (digit >= 0 && tiles) return act(event, () => page.give(tiles.current?.id, digit));
-    if (event.key === "Backspace" || event.key === "Delete") return act(event, () => page.give(tiles?.current?.id, 0));
-    const candidate = page.current.candidates.find((each) => each.letter === letter);
+    const candidate = imageOf(letter);
     if (candidate && page.canJudge) {
       return act(event, () => {
         tiles?.choose(candidate.id);
@@ -76,10 +94,8 @@ export function listen(page) {
         tiles.focus();
       });
     }
-    if (event.shiftKey) return;
-    if (letter && form.parts.some((part) => inView(part) && part.key?.(letter))) return event.preventDefault();
-    const keys = { S: page.openSkip, V: () => page.enlarge(null, true), C: () => page.enlarge(null, true), T: writeText };
-    if (keys[letter]) act(event, keys[letter]);
+    if (doing && form.parts.some((part) => inView(part) && part.key?.(doing))) return event.preventDefault();
+    if (acts[doing]) act(event, acts[doing]);
   }
 
   function zoomKey(event) {
@@ -87,8 +103,9 @@ export function listen(page) {
     if (event.key === "Enter" || (event.key === " " && event.target.matches("button") && event.target.matches(":focus-visible"))) return;
     const digit = digitOf(event);
     if (digit > 0 && zoom.shown && event.key !== "+" && event.key !== "=") return act(event, () => page.give(zoom.shown, digit));
-    const candidate = page.current?.candidates.find((each) => each.letter === letterOf(event));
-    if (zoom.key(event, candidate?.id)) event.preventDefault();
+    const doing = actOf(event);
+    if (doing === "look" || doing === "look_all") return act(event, acts[doing]);
+    if (zoom.key(event, imageOf(letterOf(event))?.id, doing ?? "")) event.preventDefault();
   }
 
   function skipKey(event) {

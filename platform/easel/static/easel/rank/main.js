@@ -1,107 +1,94 @@
 // The ranking page: leases items ahead, shows one, and hands what is submitted to the outbox. What the keys do stands in
-// keys.js; how images are asked for in a live form, in live.js.
+// keys.js; placing images in judging.js; how images are asked for in a live form, in live.js.
 
 import { Form } from "../form/form.js";
 import { openDialog } from "../page.js";
 import { Api, Unreachable } from "./api.js";
+import { Blur } from "./blur.js";
+import { Day } from "./day.js";
+import { Judging } from "./judging.js";
+import { Keymap } from "./keymap.js";
 import { listen } from "./keys.js";
-import { Live } from "./live.js";
+import { Last } from "./last.js";
+import { Leases } from "./leases.js";
 import { Outbox } from "./outbox.js";
-import { Rehearsal } from "./rehearsal.js";
+import { watch } from "./presence.js";
+import { Session } from "./session.js";
 import { Shelf } from "./storage.js";
 import { Tiles } from "./tiles.js";
+import * as training from "./training.js";
+import { announce, clearNotices, notify, restart, state, tellSaved } from "./words.js";
 import { Work } from "./work.js";
 import { Zoom } from "./zoom.js";
 
-const POLL_MS = 10_000;
 const SETTLE_MS = 350; // a second click or Enter within this time of a new item was meant for the last one
-const AWAY_MS = 600_000; // without a sign of life for this long, the lease is let go
 const KEEP_DRAFTS_DAYS = 14;
-const MOST_HELD = 10; // as many as the API takes
 const NOTHING = { answers: {}, candidates: [], pictures: new Map(), item: { prompt: { text: "", negative: "" } } };
-const FIGURES_MS = 20_000; // the day's figures are asked for at most this often
 
 const config = JSON.parse(document.getElementById("rank-config").textContent);
+const profile = config.profile ?? {};
 const user = config.sample ? "preview" : (document.querySelector("meta[name=easel-user]")?.content ?? "");
 const $ = (id) => document.getElementById(id);
 const one = (selector) => document.querySelector(selector);
 
+const { Rehearsal } = config.sample ? await import("./rehearsal.js") : {}; // what few pages need, those alone fetch
 const api = config.sample ? new Rehearsal(config.sample) : new Api(config.api);
 const drafts = new Shelf("draft", user);
 const refused = new Shelf("refused", user);
-const outbox = new Outbox(api, new Shelf("outbox", user), (entry) => (entry.project === config.project ? holding() : []));
+const outbox = new Outbox(api, new Shelf("outbox", user), (entry) => (entry.project === config.project ? leases.held : []));
 drafts.sweep(KEEP_DRAFTS_DAYS);
 
 const root = $("item");
 const form = await Form.of(root, JSON.parse($("definition").textContent));
-let judge = form.judges[0] ?? null; // the field that letters, digits and tiles work on
+const keymap = new Keymap(profile.keys);
+keymap.label(document);
+if (profile.text_direction !== "auto") for (const text of root.querySelectorAll("textarea, input")) text.dir = profile.text_direction ?? "auto";
 
 let current = null; // the Work that is shown
-let queue = []; // Works that are leased and fetched ahead
+let judged = null; // the Work of the training whose answer is awaited or explained: no other is shown until then
 const sent = new Map(); // Works whose answers the server does not have yet
 const finished = new Set(); // ids that are not shown again
-let leasing = false;
-let exhausted = false;
 let shownAt = 0;
-let lifeAt = performance.now();
-let pollTimer = 0;
-let figuresAt = -FIGURES_MS;
-const day = { ...config.progress };
 
+const blur = new Blur(profile.blur ?? true, announce);
+const parts = { current: () => current, changed, hides: (id) => blur.hides(id), tiles: null, zoom: null };
+const judging = new Judging(root, form, parts);
 const grid = one("[data-type=image_grid], [data-type=image]");
 const tiles = grid
-  ? new Tiles(grid, $("tile-part"), { press, lift: (event, id) => current && judge?.lift?.(event, id), zoom: (id) => enlarge(id), moved: aim })
+  ? new Tiles(grid, $("tile-part"), {
+      press: (id, shift) => judging.press(id, shift),
+      lift: (event, id) => judging.lift(event, id),
+      zoom: (id) => enlarge(id),
+      look,
+      moved: aim,
+    })
   : null;
 const zoom = new Zoom($("zoom"), {
-  placeOf: (id) => judge?.standing(id).place ?? 0,
+  placeOf: (id) => judging.judge?.standing(id).place ?? 0,
   current: () => tiles?.current ?? null,
+  hides: (id) => blur.hides(id),
+  look,
 });
+Object.assign(parts, { tiles, zoom });
+const { Live } = form.generate ? await import("./live.js") : {};
 const live = form.generate
   ? new Live({ api, form, tiles, project: config.project, version: config.template_version, shelf: new Shelf("live", user), sample: config.sample, show: take, release, blank, announce, notify })
   : null;
+const leases = new Leases({
+  api,
+  project: config.project,
+  outbox,
+  live,
+  page: { current: () => current, busy: () => Boolean(current || judged), done: (id) => finished.has(id), workOf, show },
+});
+const day = new Day(api, config.project, config.progress, live);
+const session = new Session(new Shelf("session", user), profile, () => {
+  current?.clock.pause();
+  current?.draft.save();
+});
+const last = new Last({ api, outbox, shelf: new Shelf("last", user), project: config.project, bring });
 
 // --- Items: leased ahead, shown, submitted, skipped -----------------------------------------------------------------------
-
-function holding() {
-  const waiting = outbox.entries.filter((entry) => entry.project === config.project).map((entry) => entry.assignment);
-  return [...new Set([current, ...queue].filter(Boolean).map((work) => work.id).concat(waiting))].slice(0, MOST_HELD);
-}
-
-// Ask for an item while fewer than two are here.
-async function lease({ waiting = false } = {}) {
-  if ((live && !waiting) || leasing || queue.length || document.hidden) return;
-  leasing = true;
-  clearTimeout(pollTimer);
-  try {
-    const { status, body } = await api.send("POST", `projects/${config.project}/assignments/`, { holding: holding() });
-    if (status === 201) receive(body);
-    else if (status === 204) nothing();
-    else problem(status, body);
-  } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
-    if (!current) state("offline");
-    poll();
-  } finally {
-    leasing = false;
-  }
-  if (current && !queue.length && !exhausted) poll(0);
-}
-
-function poll(wait = POLL_MS) {
-  if (live) return; // what there is to do, the annotator asks for
-  clearTimeout(pollTimer);
-  pollTimer = setTimeout(lease, wait);
-}
-
-function receive(assignment) {
-  if (!assignment) return live ? undefined : nothing();
-  const known = finished.has(assignment.id) || outbox.has(assignment.id) || holding().includes(assignment.id);
-  if (known) return poll(1_000);
-  exhausted = false;
-  const work = workOf(assignment);
-  if (current) queue.push(work);
-  else show(work);
-}
 
 // The images of an attempt are all there: its assignment takes the page.
 function take(assignment, pictures) {
@@ -119,54 +106,53 @@ function release() {
   $("submit").disabled = $("skip").disabled = true;
   root.classList.remove("is-blank");
   one(".answers")?.setAttribute("inert", "");
-  mark();
+  judging.mark();
 }
 
 function workOf(assignment, pictures) {
   const work = new Work(assignment, api, drafts, pictures);
   work.draft.addEventListener("change", () => work === current && showSaved());
   work.draft.addEventListener("stale", () => work === current && askAboutNewer());
-  work.draft.addEventListener("finished", (event) => work === current && overtaken(work, event.detail));
+  work.draft.addEventListener("finished", (event) => {
+    if (work.retaken) reopen(work);
+    else if (work === current) overtaken(work, event.detail);
+  });
   return work;
 }
 
-function nothing() {
-  exhausted = true;
-  if (!current) state("nothing");
-  poll();
-}
-
-function problem(status, body) {
-  const signedOut = status === 401;
-  $("problem").textContent = signedOut
-    ? "You are signed out. Reload the page to sign in again; what you submitted is kept."
-    : (body?.detail ?? `The server answered with error ${status}. It is not your doing.`);
-  if (!current) state("problem");
-  if (status >= 500 || status === 429) poll();
-}
-
-function show(work) {
+function show(work, before = "") {
   // An item keeps the version of the form that it was made for: another version is another page.
   if (work.version !== config.template_version) return location.assign(`?version=${work.version}`);
   current = work;
   shownAt = performance.now();
   state("item");
   root.classList.remove("is-blank");
+  blur.show(work);
   form.show(work.answers, work);
   tiles?.show(work);
-  mark();
+  training.tell(work);
+  judging.mark();
   showSaved();
   $("submit").disabled = $("skip").disabled = false;
   one(".answers")?.removeAttribute("inert");
-  chooseJudge();
+  judging.choose();
   restart(root, "is-new");
   // Whoever is writing meanwhile goes on writing: letters must not become a ranking.
   const writing = live && root.contains(document.activeElement) && document.activeElement.matches("textarea, input, select");
   const shownBeside = config.sample && !document.hasFocus(); // in the builder's frame
   if (!one("dialog[open]") && !writing && !shownBeside) focusTile();
   if (!live) scrollTo(0, 0);
+  if (!live && !config.sample) announce(`${before}${describe(work)}`);
   if (!document.hidden) work.clock.touch();
   if (work.draft.newer) askAboutNewer();
+}
+
+// The item in words, for those who do not see it.
+function describe(work) {
+  const { prompt, sensitive } = work.item;
+  const count = work.candidates.length;
+  const images = count ? ` ${count} ${count === 1 ? "image" : "images"}${sensitive && blur.hides(work.candidates[0].id) ? ", blurred" : ""}.` : "";
+  return `${training.said(work)}${prompt.text.replace(/[.!?]?$/, ".")}${images}`;
 }
 
 // A form without an item: before the first images of a live form, and between two prompts.
@@ -176,25 +162,24 @@ function blank() {
   root.classList.add("is-blank");
   form.show({}, NOTHING);
   tiles?.show(NOTHING);
-  mark();
+  training.tell(null);
+  judging.mark();
   showSaved();
   $("submit").disabled = $("skip").disabled = true;
 }
 
-function advance(startedAt) {
-  const next = queue.shift();
+function advance(startedAt, before = "") {
+  const next = leases.next();
   current = null;
   if (live) live.next();
   else if (next) {
-    show(next);
+    show(next, before);
     requestAnimationFrame(() => {
       const channel = new MessageChannel(); // a message after the frame comes when it is painted
       channel.port1.onmessage = () => performance.measure("easel.next", { start: startedAt, end: performance.now() });
       channel.port2.postMessage(null);
     });
-  } else {
-    state(outbox.trouble === "offline" ? "offline" : exhausted && !outbox.size ? "nothing" : "loading");
-  }
+  } else state(leases.state);
 }
 
 function complaint() {
@@ -205,7 +190,7 @@ function complaint() {
     first = field;
   }
   if (first) {
-    if (first.judges) judge = first; // its keys are the ones that mend it
+    if (first.judges) judging.judge = first; // its keys are the ones that mend it
     form.reveal(first);
     first.focus();
   }
@@ -219,18 +204,14 @@ function submit() {
   if (current.draft.newer) return askAboutNewer();
   if (complaint()) return;
   current.answers = form.read();
-  leave("annotation", { answers: current.answers, active_ms: current.clock.ms }, startedAt);
-  day.today += 1;
-  count();
+  const ms = current.clock.ms;
+  if (!config.sample) last.keep(current);
+  leave("annotation", { answers: current.answers, active_ms: ms }, startedAt);
+  day.count(1);
+  session.submitted(ms);
 }
 
-function skip(reason) {
-  if (!current) return;
-  leave("skip", { reason }, performance.now());
-  count();
-}
-
-// Hand the current item to the outbox and show the next one at once.
+// Hand the current item to the outbox and show the next one at once; in training, what was right comes first.
 function leave(kind, body, startedAt) {
   const work = current;
   work.clock.pause();
@@ -238,14 +219,19 @@ function leave(kind, body, startedAt) {
   sent.set(work.id, work);
   finished.add(work.id);
   clearNotices();
-  advance(startedAt);
-  if (typeof day.left === "number") day.left = Math.max(day.left - 1, 0);
+  if (work.training && kind === "annotation") {
+    current = null;
+    judged = work;
+    training.checking();
+  } else advance(startedAt, kind === "skip" ? "Skipped. " : "Submitted. ");
+  day.count(0, 1);
   outbox.add({ assignment: work.id, project: config.project, kind, body, at: Date.now() });
 }
 
-outbox.addEventListener("answer", ({ detail: { entry, status, body } }) => {
+outbox.addEventListener("answer", async ({ detail: { entry, status, body } }) => {
   const work = sent.get(entry.assignment);
   if (status === 400 || status === 413) return recall(entry, work, body);
+  if (status === 409 && work?.retaken && entry.kind === "annotation" && (await reopen(work))) return outbox.add(entry);
   sent.delete(entry.assignment);
   work?.draft.forget();
   drafts.delete(entry.assignment);
@@ -255,29 +241,46 @@ outbox.addEventListener("answer", ({ detail: { entry, status, body } }) => {
     refused.set(entry.assignment, { ...entry, status, detail: body?.detail ?? "" });
     notify("danger", `An answer could not be stored: ${body?.detail ?? `error ${status}`} It is kept in this browser under “easel.refused”.`);
   }
-  count();
-  figures();
+  day.refresh(outbox);
   if (entry.project !== config.project) return;
-  if (status < 300 && body && "next" in body) receive(body.next);
-  if (!current || !queue.length) poll(exhausted ? POLL_MS : 0);
+  if (status < 300 && body && "next" in body) leases.receive(body.next, body.blocked);
+  if (work && work === judged) await explain(work, body?.feedback);
+  leases.more();
 });
+
+// What was right, until the person goes on.
+async function explain(work, feedback) {
+  if (feedback) {
+    last.forget(); // whoever knows the answer does not answer again
+    await training.feedback(work, feedback);
+  }
+  judged = null;
+  if (!current) advance(performance.now());
+}
+
+// The item that is shown makes room for one that comes back.
+function setAside() {
+  judged = null;
+  if (!current) return;
+  if (live) return release();
+  current.answers = form.read();
+  current.clock.pause();
+  leases.putBack(current);
+}
 
 // The server refused the answers: show the item again, with what was entered and with what is wrong.
 function recall(entry, work, body) {
   const problems = Object.entries(body?.fields ?? {});
   finished.delete(entry.assignment);
   sent.delete(entry.assignment);
+  last.forget();
   if (!work) {
     notify("warning", `An answer was not accepted: ${body?.detail ?? "it breaks a rule of the form."} The item comes back to be answered again.`);
-    return poll(0);
+    return leases.poll(0);
   }
-  if (current) {
-    current.answers = form.read();
-    current.clock.pause();
-    queue.unshift(current);
-  }
-  day.today -= entry.kind === "annotation" ? 1 : 0;
-  if (typeof day.left === "number") day.left += 1;
+  setAside();
+  if (entry.kind === "annotation") session.retracted();
+  day.count(entry.kind === "annotation" ? -1 : 0, -1);
   show(work);
   work.draft.resume();
   for (const [name, messages] of problems) {
@@ -286,7 +289,37 @@ function recall(entry, work, body) {
     if (field) form.reveal(field);
   }
   notify("warning", `This item was not accepted yet. ${problems.length ? "See what is marked below, then submit it again." : (body?.detail ?? "")}`);
-  count();
+}
+
+// The last submission is taken back: show its item again with its answers. assignment: as the server let it go; entry: as it was
+// taken out of the outbox (then the server may have got it all the same, and has to let it go before it takes another answer).
+function bring(before, assignment, entry) {
+  const id = before?.id ?? assignment.id;
+  finished.delete(id);
+  sent.delete(id);
+  clearNotices();
+  const work = assignment ? workOf(assignment, before?.pictures) : before;
+  if (entry) {
+    work.retaken = true;
+    work.answers = entry.body.answers;
+  }
+  setAside();
+  session.retracted();
+  day.count(-1, -1);
+  show(work, "Taken back. ");
+  if (entry) work.draft.resume();
+}
+
+// Ask the server to let an assignment go that was taken out of the outbox, but had arrived.
+async function reopen(work) {
+  try {
+    const { status, body } = await api.send("POST", `assignments/${work.id}/reopen/`);
+    if (status === 200) work.draft.restart(body.draft?.version ?? 0);
+    return status === 200;
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    return false;
+  }
 }
 
 // Another tab or device submitted or skipped the item that is shown here.
@@ -295,25 +328,21 @@ function overtaken(work, detail) {
   work.draft.forget();
   advance(performance.now());
   notify("", `${detail || "The last item was submitted or skipped in another tab."} Here is the next one.`);
-  poll(0);
+  leases.poll(0);
 }
 
 // --- Drafts -----------------------------------------------------------------------------------------------------------------
 
 function changed() {
   form.refresh();
-  chooseJudge();
+  judging.choose();
   if (!current) return;
   current.answers = form.read();
   current.draft.change();
 }
 
 function showSaved() {
-  const draft = current?.draft;
-  const seconds = Math.round((Date.now() - (draft?.savedAt ?? 0)) / 1000);
-  const ago = seconds < 2 ? "just now" : seconds < 90 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
-  const words = { unsaved: "Saving…", local: "Kept in this browser", saved: `Saved ${ago}` };
-  $("saved").textContent = words[draft?.state] ?? "";
+  tellSaved(current?.draft);
 }
 
 function askAboutNewer() {
@@ -327,56 +356,17 @@ function decide(mine) {
   if (!mine) {
     current.answers = newer.answers ?? {};
     form.show(current.answers, current);
-    mark();
+    judging.mark();
     showSaved();
   }
   announce(mine ? "Your draft is kept." : "The newer draft is shown.");
   focusTile();
 }
 
-// The field that letters work on: the one that was used last, while it is in view.
-function chooseJudge(wanted = judge) {
-  const inView = (field) => field && !field.section.closest(".is-hidden");
-  const before = judge;
-  judge = inView(wanted) ? wanted : (form.judges.find(inView) ?? null);
-  if (judge !== before) mark();
-}
-
-for (const name of ["pointerdown", "focusin"]) {
-  root.addEventListener(name, ({ target }) => {
-    const field = form.judges.find(({ section }) => section.contains(target));
-    if (field) chooseJudge(field);
-  });
-}
-
-// --- Placing images ---------------------------------------------------------------------------------------------------------
-
-function press(id, shift) {
-  if (!current || !judge) return;
-  const words = judge.press(id, shift);
-  if (words) announce(words);
-}
-
-function give(id, place) {
-  if (!current || !judge || !id) return;
-  const words = judge.give(id, place);
-  if (words) announce(words);
-}
-
-function undo(verb) {
-  const words = current && judge?.[verb]();
-  if (words) announce(words);
-}
-
-function mark() {
-  tiles?.mark(current && judge);
-  zoom.refresh();
-  $("undo").disabled = !current || !judge?.canUndo;
-  $("redo").disabled = !current || !judge?.canRedo;
-}
+// --- Keys and buttons -------------------------------------------------------------------------------------------------------
 
 function aim() {
-  for (const part of form.parts) part.aim(tiles?.current ?? null);
+  judging.aim();
   live?.aim();
 }
 
@@ -385,59 +375,14 @@ function enlarge(id, flip = false) {
   zoom.show(current, { current: id ?? tiles.current.id, flip, pixelated: tiles.isPixelated(innerHeight / 2) });
 }
 
-function takeUp(target, words) {
-  judge = form.holding(target) ?? judge;
-  judge?.complain("");
-  if (words) announce(words);
-  mark();
-  changed();
+// Show a blurred image: the one that is named, or the one that keys are at.
+function look(id = (zoom.open && zoom.shown) || tiles?.current?.id) {
+  if (blur.look(id)) judging.mark();
 }
 
-root.addEventListener("easel-change", ({ target, detail }) => takeUp(target, detail.id ? `${target.describe(detail.id)}.` : ""));
-root.addEventListener("easel-judge", ({ target, detail }) => takeUp(target, detail.words && `${detail.words}.`));
-root.addEventListener("easel-answer", ({ target, detail }) => {
-  form.holding(target)?.complain("");
-  if (detail.words) announce(detail.words);
-  changed();
-});
-root.addEventListener("easel-choose", ({ target, detail }) => {
-  judge = form.holding(target) ?? judge;
-  tiles?.choose(detail.id);
-});
-root.addEventListener("easel-place", ({ target, detail }) => {
-  judge = form.holding(target) ?? judge;
-  give(tiles?.current?.id, detail.place);
-});
-root.addEventListener("input", (event) => {
-  form.holding(event.target)?.complain("");
-  changed();
-});
-root.addEventListener("submit", (event) => {
-  event.preventDefault();
-  submit();
-});
-
-// --- Keys -------------------------------------------------------------------------------------------------------------------
-
-listen({
-  form,
-  tiles,
-  zoom,
-  live,
-  get current() {
-    return current;
-  },
-  get canJudge() {
-    return Boolean(current && judge);
-  },
-  press,
-  give,
-  undo,
-  submit,
-  enlarge,
-  focusTile,
-  openSkip,
-});
+function lookAll() {
+  if (blur.lookAll()) judging.mark();
+}
 
 function openSkip() {
   if (current) openDialog($("skip-dialog"));
@@ -450,86 +395,62 @@ function focusTile() {
   else tiles.focus();
 }
 
-// --- Buttons ----------------------------------------------------------------------------------------------------------------
+listen({
+  form,
+  tiles,
+  zoom,
+  live,
+  keymap,
+  get current() {
+    return current;
+  },
+  get canJudge() {
+    return Boolean(current && judging.judge);
+  },
+  press: (id, shift) => judging.press(id, shift),
+  give: (id, place) => judging.give(id, place),
+  undo: (verb) => judging.undo(verb),
+  undoSubmission: () => last.undo(),
+  submit,
+  enlarge,
+  look,
+  lookAll,
+  focusTile,
+  openSkip,
+});
 
 // A click on these leaves the focus on the image, so that keys and mouse mix (Enter submits, it does not press Undo again).
-for (const part of root.querySelectorAll(".actions button, .tile-zoom, .slot-number")) {
+for (const part of root.querySelectorAll(".actions button, .tile-zoom, .slot-number, .look")) {
   part.addEventListener("mousedown", (event) => event.preventDefault());
 }
-$("undo").addEventListener("click", () => undo("undo"));
-$("redo").addEventListener("click", () => undo("redo"));
+$("undo").addEventListener("click", () => judging.undo("undo"));
+$("redo").addEventListener("click", () => judging.undo("redo"));
 $("skip").addEventListener("click", openSkip);
+$("look-all").addEventListener("click", lookAll);
+for (const button of document.querySelectorAll("[data-undo-submission]")) button.addEventListener("click", () => last.undo());
 $("skip-dialog").addEventListener("click", (event) => {
   const reason = event.target.closest("[data-reason]")?.dataset.reason;
-  if (!reason) return;
+  if (!reason || !current) return;
   $("skip-dialog").close();
-  skip(reason);
+  leave("skip", { reason }, performance.now());
 });
 $("take-newer").addEventListener("click", () => decide(false));
 $("keep-mine").addEventListener("click", () => decide(true));
 $("stale-dialog").addEventListener("cancel", (event) => event.preventDefault());
 $("retry").addEventListener("click", () => {
   state("loading");
-  lease();
+  leases.lease();
+});
+root.addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit();
 });
 for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => current && focusTile());
-
-// --- Words on the page ------------------------------------------------------------------------------------------------------
-
-function state(name) {
-  $("state").dataset.state = name;
-  if (name === "nothing") announce("No images to rank right now. New ones appear here by themselves.");
-}
-
-function announce(words) {
-  $("announcer").textContent = "";
-  requestAnimationFrame(() => ($("announcer").textContent = words));
-}
-
-function notify(kind, words) {
-  const notice = $("notice-part").content.cloneNode(true).firstElementChild;
-  if (kind) notice.classList.add(kind);
-  notice.setAttribute("role", kind === "danger" ? "alert" : "status");
-  notice.querySelector("p").textContent = words;
-  notice.querySelector("[data-dismiss]").addEventListener("click", () => {
-    notice.remove();
-    focusTile();
-  });
-  $("notices").append(notice);
-}
-
-function clearNotices() {
-  for (const notice of [...$("notices").children]) if (!notice.matches(".danger")) notice.remove();
-}
-
-function count() {
-  const median = typeof day.median_ms === "number" ? `${(day.median_ms / 1000).toFixed(1)} s median` : "";
-  const left = !live && typeof day.left === "number" ? `${day.left} left` : "";
-  $("day").replaceChildren(
-    ...[`${day.today} today`, median, left].filter(Boolean).map((words, index) => {
-      const part = document.createElement("span");
-      part.textContent = words;
-      if (index === 1 && median) part.className = "median";
-      return part;
-    }),
-  );
-}
-
-// The server's own figures, once the queue is empty (until then they are behind).
-async function figures() {
-  if (outbox.size || performance.now() - figuresAt < FIGURES_MS) return;
-  figuresAt = performance.now();
-  try {
-    const { status, body } = await api.send("GET", `projects/${config.project}/progress/`);
-    if (status === 200 && !outbox.size) Object.assign(day, body);
-    count();
-  } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
-  }
-}
+document.addEventListener("easel-dismissed", () => current && focusTile());
 
 outbox.addEventListener("change", () => {
   const waiting = outbox.size;
+  if (outbox.trouble === "offline") leases.unsteady();
   const words = {
     offline: `Offline, ${waiting} waiting to send`,
     server: `The server does not answer, ${waiting} waiting to send`,
@@ -537,73 +458,40 @@ outbox.addEventListener("change", () => {
   }[outbox.trouble];
   $("sending").hidden = !waiting || !words;
   $("sending").textContent = waiting && words ? words : "";
-  if (!current && outbox.trouble === "offline") state("offline");
+  if (judged && waiting && words) $("checking-words").textContent = `${words}. What is right is shown as soon as it is sent.`;
+  if (!current && !judged && outbox.trouble === "offline") state("offline");
 });
-
-function restart(element, name) {
-  element.classList.remove(name);
-  void element.offsetWidth; // a new layout: the animation runs again
-  element.classList.add(name);
-}
 
 // --- Time -------------------------------------------------------------------------------------------------------------------
 
-function life() {
-  const now = performance.now();
-  const away = now - lifeAt > AWAY_MS;
-  lifeAt = now;
-  if (!document.hidden) current?.clock.touch();
-  if (away) beat();
-}
-
-for (const name of ["pointerdown", "pointermove", "keydown", "wheel", "touchmove"]) addEventListener(name, life, { passive: true, capture: true });
-
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    current?.clock.pause();
-    current?.draft.save({ keepalive: true });
-  } else {
-    life();
-    outbox.flush();
-    if (!queue.length) poll(0);
-  }
-});
-addEventListener("pagehide", () => current?.draft.save({ keepalive: true }));
-addEventListener("pageshow", (event) => event.persisted && beat());
-addEventListener("online", () => poll(0));
-
-// Keep the leases while somebody is here.
-async function beat() {
-  if (performance.now() - lifeAt > AWAY_MS) return;
-  for (const work of [current, ...queue].filter(Boolean)) {
-    try {
-      const { status, body } = await api.send("PUT", `assignments/${work.id}/heartbeat/`);
-      if (status === 409 && body?.code === "lease_lost") lost(work, body.detail);
-    } catch (error) {
-      if (!(error instanceof Unreachable)) throw error;
-    }
-  }
-}
-
-function lost(work, detail) {
-  if (work !== current) {
-    queue = queue.filter((other) => other !== work);
-    poll(0);
-  } else if (!work.lost) {
-    work.lost = true;
-    notify("warning", detail);
-  }
-}
-
-setInterval(beat, config.lease_heartbeat_s * 1000);
+watch(
+  {
+    touch() {
+      session.touch();
+      if (!session.resting) current?.clock.touch();
+    },
+    hide() {
+      current?.clock.pause();
+      current?.draft.save({ keepalive: true });
+    },
+    back() {
+      outbox.flush();
+      if (leases.short) leases.poll(0);
+    },
+    beat: () => leases.beat(),
+    leave: () => current?.draft.save({ keepalive: true }),
+  },
+  config.lease_heartbeat_s,
+);
+addEventListener("online", () => leases.poll(0));
 setInterval(showSaved, 1000);
 
 // --- Start ------------------------------------------------------------------------------------------------------------------
 
 if (config.generating) $("generating").textContent = ` ${config.generating} images are being generated.`;
-count();
+day.show();
 outbox.flush();
 // In a live project items may wait that were made for an earlier form: they are ranked first, on its own page.
-if (live && config.progress.left) lease({ waiting: true }).then(() => current || live.start());
+if (live && config.progress.left) leases.lease({ waiting: true }).then(() => current || live.start());
 else if (live) live.start();
-else lease();
+else leases.lease();

@@ -4,13 +4,14 @@
 import { Unreachable } from "./api.js";
 
 const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 8_000; // so that all have sent again within ten seconds of an outage's end
 
 export class Outbox extends EventTarget {
   #api;
   #shelf;
   #holding;
   #sending = false;
+  #under = null; // the assignment that is being sent, and until when
   #failures = 0;
   #timer = 0;
   trouble = ""; // "", "offline", "server" or "signed-out": why the queue is not moving
@@ -42,6 +43,16 @@ export class Outbox extends EventTarget {
     this.flush();
   }
 
+  // Take an entry out again, before the server has it; null where it has. What is being sent right now is awaited first.
+  async take(assignment) {
+    if (this.#under?.assignment === assignment) await this.#under.sent;
+    const entry = this.#shelf.get(assignment);
+    if (!entry) return null;
+    this.#shelf.delete(assignment);
+    this.#changed();
+    return entry;
+  }
+
   // Send what is waiting. Each answer of the server is an "answer" event with { entry, status, body }.
   async flush() {
     if (this.#sending) return;
@@ -49,10 +60,13 @@ export class Outbox extends EventTarget {
     clearTimeout(this.#timer);
     try {
       for (let entry = this.entries[0]; entry; entry = this.entries[0]) {
-        if (!(await this.#send(entry))) break;
+        const sent = this.#send(entry);
+        this.#under = { assignment: entry.assignment, sent };
+        if (!(await sent)) break;
       }
     } finally {
       this.#sending = false;
+      this.#under = null;
     }
     if (this.size) {
       const wait = Math.min(FIRST_WAIT_MS * 2 ** (this.#failures - 1), LONGEST_WAIT_MS);

@@ -12,7 +12,7 @@ export class Tiles {
   #current = 0;
   columns = 1;
 
-  // hooks: press(id, shift), lift(event, id), zoom(id), moved()
+  // hooks: press(id, shift), lift(event, id), zoom(id), look(id), moved()
   constructor(grid, part, hooks) {
     this.#grid = grid;
     this.#list = grid.querySelector("[data-tiles]");
@@ -51,7 +51,8 @@ export class Tiles {
 
   // Move the current tile by columns and rows; it stops at the edges.
   move(right, down) {
-    const to = this.#current + right + down * this.columns;
+    const onward = getComputedStyle(this.#list).direction === "rtl" ? -right : right;
+    const to = this.#current + onward + down * this.columns;
     if (to < 0 || to >= this.#tiles.length) return;
     this.#select(to);
     this.focus();
@@ -62,7 +63,7 @@ export class Tiles {
   }
 
   // Say on each tile where its image stands; judge: the field that places images, or null.
-  mark(judge) {
+  mark(judge, hides = () => false) {
     if (!this.#work) return;
     for (const [index, { id, letter }] of this.#work.candidates.entries()) {
       const tile = this.#list.children[index];
@@ -71,7 +72,7 @@ export class Tiles {
       tile.querySelector(".place").hidden = !place;
       tile.querySelector(".place").textContent = place || "";
       tile.querySelector(".tile-words").textContent = words;
-      tile.querySelector(".tile-image").setAttribute("aria-label", `Image ${letter}${said ? `, ${said}` : ""}`);
+      tile.querySelector(".tile-image").setAttribute("aria-label", `Image ${letter}${hides(id) ? ", blurred" : ""}${said ? `, ${said}` : ""}`);
     }
   }
 
@@ -119,6 +120,7 @@ export class Tiles {
       tile.querySelector(".tile-image").setAttribute("aria-keyshortcuts", letter);
       tile.querySelector(".tile-image").setAttribute("aria-label", `Image ${letter}`);
       tile.querySelector(".tile-zoom").setAttribute("aria-label", `Enlarge image ${letter}`);
+      tile.querySelector(".look").setAttribute("aria-label", `Show image ${letter}`);
     }
   }
 
@@ -158,7 +160,10 @@ export class Tiles {
     const candidate = this.#work?.candidates[index];
     if (!candidate) return;
     this.#select(index);
-    if (event.target.closest(".tile-zoom")) this.#hooks.zoom(candidate.id);
+    if (event.target.closest(".look")) {
+      this.#hooks.look(candidate.id);
+      this.focus();
+    } else if (event.target.closest(".tile-zoom")) this.#hooks.zoom(candidate.id);
     else if (event.target.closest(".tile-problem")) this.#again(this.#list.children[index], candidate);
     else if (event.target.closest(".tile-image")) this.#hooks.press(candidate.id, event.shiftKey);
   }

@@ -35,6 +35,8 @@ export class Work {
     this.id = assignment.id;
     this.version = assignment.template_version;
     this.item = assignment.item;
+    this.returned = assignment.returned ?? null; // { comment } of a reviewer
+    this.training = assignment.training ?? null; // { number, of }
     this.answers = answers;
     this.candidates = assignment.item.candidates.map((candidate, index) => ({ ...candidate, letter: String.fromCharCode(65 + index) }));
     this.pictures = new Map(this.candidates.map((candidate) => [candidate.id, pictures.get(candidate.id) ?? new Picture(candidate)]));

@@ -19,7 +19,7 @@ export class Zoom {
   #pointers = new Map();
   #swipe = null; // where a single finger came down
 
-  // ranking: placeOf(id), current(); a page without places leaves them out.
+  // ranking: placeOf(id), current(), hides(id) (blurred?), look(id); a page without places or blur leaves them out.
   constructor(dialog, ranking = {}) {
     this.#dialog = dialog;
     this.#panes = dialog.querySelector(".zoom-panes");
@@ -63,17 +63,17 @@ export class Zoom {
     this.#dialog.close?.();
   }
 
-  // Returns whether the key meant something here.
-  key(event, letterId) {
+  // Returns whether the key meant something here. doing: the act that it has on the page.
+  key(event, letterId, doing = { " ": "enlarge", v: "flip", c: "flip" }[event.key.toLowerCase()]) {
     const pan = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (pan && this.#scale === 1 && this.#shown !== null) this.#neighbour(pan[0] || pan[1]);
     else if (pan) this.#pan((pan[0] * 0.15) / this.#scale, (pan[1] * 0.15) / this.#scale);
     else if (event.key === "+" || event.key === "=") this.#by(STEP);
     else if (event.key === "-" || event.key === "_") this.#by(1 / STEP);
     else if (event.key === "0") this.#by(0);
-    else if (event.key === " ") this.close();
     else if (letterId) this.#only(letterId === this.#shown ? this.#other : letterId);
-    else if (/^[vc]$/i.test(event.key)) this.flip();
+    else if (doing === "enlarge") this.close();
+    else if (doing === "flip") this.flip();
     else return false;
     return true;
   }
@@ -105,6 +105,7 @@ export class Zoom {
     image.draggable = false;
     image.src = candidate.url;
     view.append(image);
+    if (this.#ranking.hides?.(candidate.id)) view.append(lookButton(candidate));
     const caption = document.createElement("figcaption");
     const letter = document.createElement("b");
     letter.textContent = candidate.letter;
@@ -192,7 +193,7 @@ export class Zoom {
 
   #down(event) {
     const finger = event.pointerType === "touch"; // may come down between the images, too
-    if (event.button !== 0 || !(finger || event.target.closest(".zoom-view"))) return;
+    if (event.button !== 0 || event.target.closest(".look") || !(finger || event.target.closest(".zoom-view"))) return;
     event.preventDefault();
     this.#panes.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, event);
@@ -234,6 +235,10 @@ export class Zoom {
   #click(event) {
     const target = event.target.closest("button");
     if (!target) return;
+    if (target.dataset.look) {
+      this.#ranking.look(target.dataset.look);
+      this.#dialog.focus();
+    }
     if (target.dataset.only) {
       if (target.dataset.only === "all") {
         this.#shown = null;
@@ -244,6 +249,15 @@ export class Zoom {
     const act = { flip: () => this.flip(), in: () => this.#by(STEP), out: () => this.#by(1 / STEP), reset: () => this.#by(0), close: () => this.close() };
     act[target.dataset.zoom]?.();
   }
+}
+
+function lookButton({ id, letter }) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "button small look";
+  made.textContent = `Show ${letter}`;
+  made.dataset.look = id;
+  return made;
 }
 
 function button(words, only) {
