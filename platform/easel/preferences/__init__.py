@@ -1,1 +1,1 @@
-"""What annotations say together: strengths, agreement, reliability, intervals; and what is kept of it for dashboards."""
+"""What annotations say together: strengths, agreement, reliability, intervals; and what dashboards keep of it."""

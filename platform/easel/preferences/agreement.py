@@ -68,9 +68,13 @@ def on_pairs(one: Mapping[int, int], other: Mapping[int, int]) -> tuple[int, flo
 
 def tau_b(one: Mapping[int, int], other: Mapping[int, int]) -> float | None:
     """Return Kendall's tau-b of the images that two people both ranked (Kendall 1945); None where one ties them all."""
-    signs = _signs(one, other).values()
-    ordered = [sum(here * here for here, _ in signs), sum(there * there for _, there in signs)]
-    return sum(here * there for here, there in signs) / sqrt(ordered[0] * ordered[1]) if all(ordered) else None
+    return _tau(_signs(one, other))
+
+
+def _tau(signs: Mapping[tuple[int, int], tuple[int, int]]) -> float | None:
+    both = signs.values()
+    ordered = [sum(here * here for here, _ in both), sum(there * there for _, there in both)]
+    return sum(here * there for here, there in both) / sqrt(ordered[0] * ordered[1]) if all(ordered) else None
 
 
 def _share(signs: Mapping[tuple[int, int], tuple[int, int]]) -> float:
@@ -100,6 +104,49 @@ def measure(
     return meter.agreement(resamples=resamples, level=level, seed=seed)
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What two people said of one item, where both compared the same images."""
+
+    one: str
+    other: str
+    images: int
+    pairs: int
+    share: float
+    """Of the pairs on which they agree, a tie against an order half."""
+    tau: float | None
+
+
+def met(judgements: Sequence[Judgement]) -> list[Met]:
+    """Return each two people of an item who compared the same images."""
+    told = [(judgement.annotator, placed) for judgement in judgements if (placed := levels(judgement))]
+    found = []
+    for (one, here), (other, there) in combinations(told, 2):
+        if signs := _signs(here, there):
+            images = len({image for pair in signs for image in pair})
+            found.append(Met(one, other, images, len(signs), _share(signs), _tau(signs)))
+    return found
+
+
+class Shares:
+    """Shares of pairs, item by item."""
+
+    def __init__(self) -> None:
+        self._shares, self._items, self._weights = array("d"), array("q"), array("d")
+
+    def add(self, item: int, share: float, pairs: int) -> None:
+        """Add what two people said of an item."""
+        self._shares.append(share)
+        self._items.append(item)
+        self._weights.append(pairs)
+
+    def interval(self, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Interval:
+        """Return their mean; the clusters are items."""
+        return clustered_bootstrap(
+            self._shares, self._items, weights=self._weights, resamples=resamples, level=level, seed=seed
+        )
+
+
 class Meter:
     """Takes the judgements of one item after another, and tells how far they agree.
 
@@ -111,22 +158,18 @@ class Meter:
     def __init__(self) -> None:
         self._items = 0
         self._values = _Values()
-        self._shares, self._share_items, self._taus, self._tau_items = array("d"), array("q"), array("d"), array("q")
-        self._weights = array("d")
+        self._pairs = Shares()
+        self._taus, self._tau_items = array("d"), array("q")
 
-    def take(self, judgements: Sequence[Judgement]) -> None:
-        """Add an item's judgements."""
+    def take(self, judgements: Sequence[Judgement], known: Sequence[Met] | None = None) -> None:
+        """Add an item's judgements; known: what `met` says of them, where that was asked already."""
         item = self._items
         self._items += 1
-        told = [placed for judgement in judgements if (placed := levels(judgement))]
-        self._values.take(item, told)
-        for one, other in combinations(told, 2):
-            if signs := _signs(one, other):
-                self._shares.append(_share(signs))
-                self._share_items.append(item)
-                self._weights.append(len(signs))
-            if (tau := tau_b(one, other)) is not None:
-                self._taus.append(tau)
+        self._values.take(item, [placed for judgement in judgements if (placed := levels(judgement))])
+        for two in met(judgements) if known is None else known:
+            self._pairs.add(item, two.share, two.pairs)
+            if two.tau is not None:
+                self._taus.append(two.tau)
                 self._tau_items.append(item)
 
     def agreement(self, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Agreement:
@@ -134,13 +177,7 @@ class Meter:
         return Agreement(
             alpha=self._values.alpha(resamples, level, seed),
             tau=clustered_bootstrap(self._taus, self._tau_items, resamples=resamples, level=level, seed=seed),
-            pairs=self.pairs(resamples=resamples, level=level, seed=seed),
-        )
-
-    def pairs(self, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0) -> Interval:
-        """Return the agreement on pairs alone."""
-        return clustered_bootstrap(
-            self._shares, self._share_items, weights=self._weights, resamples=resamples, level=level, seed=seed
+            pairs=self._pairs.interval(resamples=resamples, level=level, seed=seed),
         )
 
 

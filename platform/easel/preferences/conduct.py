@@ -69,12 +69,12 @@ def position_bias(counts: Mapping[tuple[int, int, int], int]) -> Position:
         chance = sum(count / shown for (shown, _), count in here.items())
         variance = sum(count * (1 / (tied * shown) - 1 / shown**2) for (shown, tied), count in here.items())
         places.append(Place(share=credit[place] / total, chance=chance / total, error=sqrt(max(0.0, variance)) / total))
-    beyond = {
-        number: abs(one.share - one.chance) / one.error
+    beyond = [
+        (round(abs(one.share - one.chance) / one.error, 6), one.share > one.chance, number)
         for number, one in enumerate(places)
         if one.error and abs(one.share - one.chance) > ERRORS * one.error
-    }
-    alarm = max(beyond, key=lambda number: beyond[number]) if beyond and total >= LEAST_ITEMS else None
+    ]
+    alarm = max(beyond)[-1] if beyond and total >= LEAST_ITEMS else None  # of two images, the one that is preferred
     return Position(items=round(total), places=tuple(places), alarm=alarm)
 
 
@@ -86,6 +86,12 @@ class Mean:
     mean: float
     variance: float
     """Of the single shares."""
+
+
+def mean_of(times: int, of: int) -> Mean:
+    """Return the mean of answers that are one thing or another."""
+    share = times / of if of else 0.0
+    return Mean(of, share, share * (1 - share))
 
 
 def habit(mine: Mean, others: Sequence[Mean]) -> Habit:

@@ -19,11 +19,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
-from easel.preferences.agreement import levels, on_pairs
+from easel.preferences.agreement import Met, met
 from easel.preferences.newton import Array
 from finetune.types import Judgement
 
@@ -72,20 +71,16 @@ class Meetings:
         self._met: dict[tuple[str, str], float] = defaultdict(float)
         self._agreed: dict[tuple[str, str], float] = defaultdict(float)
 
-    def take(self, judgements: Sequence[Judgement]) -> None:
-        """Add an item's judgements."""
-        told: dict[str, dict[int, int]] = {}
+    def take(self, judgements: Sequence[Judgement], known: Sequence[Met] | None = None) -> None:
+        """Add an item's judgements; known: what `agreement.met` says of them, where that was asked already."""
         for judgement in judgements:
             self._overlaps[judgement.annotator] += 0
-            if placed := levels(judgement):
-                told[judgement.annotator] = placed
         with_others: set[str] = set()
-        for one, other in combinations(sorted(told), 2):
-            shared, share = on_pairs(told[one], told[other])
-            if shared:
-                with_others |= {one, other}
-                self._met[one, other] += shared - 1
-                self._agreed[one, other] += (shared - 1) * share
+        for two in met(judgements) if known is None else known:
+            with_others |= {two.one, two.other}
+            pair = (min(two.one, two.other), max(two.one, two.other))
+            self._met[pair] += two.images - 1
+            self._agreed[pair] += (two.images - 1) * two.share
         self._overlaps.update(with_others)
 
     def fit(self) -> Mapping[str, Reliability]:
