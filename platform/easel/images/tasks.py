@@ -9,9 +9,10 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
+from easel.common.broker import send
 from easel.common.errors import NotFound
 from easel.common.jobs import StaleLease
-from easel.images import previews, services
+from easel.images import hashing, previews, services
 from easel.images.models import Candidate
 from generation.storage import StorageError
 from generation.types import Claim, RenderedImages
@@ -47,3 +48,10 @@ def preview(candidates: list[str]) -> None:
             previews.preview_key(candidate)
         except (NotFound, StorageError) as error:
             logger.warning("no preview of candidate %s; its first viewer tries again: %s", candidate.pk, error)
+
+
+@shared_task(name=hashing.TASK)
+def liken(rounds: int = 20) -> None:
+    """Hash what some images look like; more follow in tasks of their own, as many as fit in the clock's round."""
+    if hashing.hash_some() == hashing.AT_ONCE and rounds > 1:
+        send(hashing.TASK, rounds=rounds - 1)

@@ -19,9 +19,9 @@ from django.utils import timezone
 from easel.annotation.curate.filters import Filters, items_of
 from easel.annotation.curate.paging import COUNTED, count_of, page_of_items
 from easel.annotation.models import Item, Subset
-from generation.storage import MODEL_PATH_VARIABLE
 from pytest_django import DjangoDbBlocker
 
+from generation.storage import MODEL_PATH_VARIABLE
 from tests.cast import Cast, make_cast, make_model_folder
 from tests.easel.annotation.filling import fill
 
