@@ -12,6 +12,8 @@ from easel.annotation import live_api
 from easel.annotation import template_api as template_uses_api
 from easel.annotation import template_views as template_uses
 from easel.annotation import views as annotation
+from easel.annotation.people import api as members_api
+from easel.annotation.people import views as people
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
 from easel.evaluation import overview
@@ -21,10 +23,13 @@ from easel.images import api as images_api
 from easel.images import import_api, import_views, serving
 from easel.images import model_views as model_pages
 from easel.images import views as images
+from easel.preferences import api as quality_api
+from easel.preferences import views as quality
+from easel.preferences import own_views as own
 from easel.projects import api as projects_api
 from easel.projects import builder_views as builder
+from easel.projects import people_api, template_api
 from easel.projects import profile_views as profile
-from easel.projects import template_api
 from easel.projects import template_views as template_pages
 from easel.projects import views as projects
 from easel.prompts import api as prompts_api
@@ -56,6 +61,23 @@ api = [
     path("models/<uuid:pk>/", registry_api.ModelDetail.as_view(), name="model"),
     path("projects/", projects_api.Projects.as_view(), name="projects"),
     path("projects/<uuid:pk>/", projects_api.ProjectDetail.as_view(), name="project"),
+    path("projects/<uuid:pk>/pause/", people_api.ProjectPause.as_view(), name="project_pause"),
+    path("projects/<uuid:pk>/invitations/", people_api.ProjectInvitations.as_view(), name="invitations"),
+    path(
+        "projects/<uuid:pk>/invitations/<uuid:invitation_pk>/",
+        people_api.InvitationDetail.as_view(),
+        name="invitation",
+    ),
+    path("projects/<uuid:pk>/notices/", people_api.ProjectNotices.as_view(), name="notices"),
+    path("notices/<uuid:pk>/seen/", people_api.NoticeSeen.as_view(), name="notice_seen"),
+    path("projects/<uuid:pk>/members/", members_api.ProjectMembers.as_view(), name="members"),
+    path("projects/<uuid:pk>/members/<uuid:member_pk>/", members_api.MemberDetail.as_view(), name="member"),
+    path("projects/<uuid:pk>/members/<uuid:member_pk>/pause/", members_api.MemberPause.as_view(), name="member_pause"),
+    path(
+        "projects/<uuid:pk>/members/<uuid:member_pk>/deactivation/",
+        members_api.MemberDeactivation.as_view(),
+        name="member_deactivation",
+    ),
     path("projects/<uuid:pk>/templates/", template_api.ProjectTemplates.as_view(), name="project_templates"),
     path("projects/<uuid:pk>/template/", template_uses_api.TemplateOfProject.as_view(), name="project_template"),
     path("projects/<uuid:pk>/prompts/", prompts_api.ProjectPrompts.as_view(), name="prompts"),
@@ -63,6 +85,13 @@ api = [
     path("projects/<uuid:pk>/assignments/", annotation_api.ProjectAssignments.as_view(), name="assignments"),
     path("projects/<uuid:pk>/annotations/", annotation_api.ProjectAnnotations.as_view(), name="annotations"),
     path("projects/<uuid:pk>/progress/", annotation_api.ProjectProgress.as_view(), name="progress"),
+    path("projects/<uuid:pk>/quality/", quality_api.ProjectQualityDetail.as_view(), name="quality"),
+    path("projects/<uuid:pk>/quality/annotators/", quality_api.ProjectAnnotators.as_view(), name="quality_annotators"),
+    path(
+        "projects/<uuid:pk>/quality/tables/<slug:name>/",
+        quality_api.ProjectQualityTable.as_view(),
+        name="quality_table",
+    ),
     path("projects/<uuid:pk>/export/", snapshots_api.ProjectExport.as_view(), name="export"),
     path("projects/<uuid:pk>/snapshots/", snapshot_api.ProjectSnapshots.as_view(), name="snapshots"),
     path("snapshots/<uuid:pk>/", snapshot_api.SnapshotDetail.as_view(), name="snapshot"),
@@ -97,6 +126,7 @@ api = [
     ),
     path("assignments/<uuid:pk>/draft/", annotation_api.AssignmentDraft.as_view(), name="assignment_draft"),
     path("assignments/<uuid:pk>/skip/", annotation_api.AssignmentSkip.as_view(), name="assignment_skip"),
+    path("assignments/<uuid:pk>/reopen/", annotation_api.AssignmentReopening.as_view(), name="assignment_reopening"),
     path("assignments/<uuid:pk>/heartbeat/", annotation_api.AssignmentHeartbeat.as_view(), name="assignment_heartbeat"),
 ]
 
@@ -117,6 +147,7 @@ urlpatterns = [
     path("projects/new/", projects.new_project, name="new_project"),
     path("projects/<uuid:pk>/", overview.overview, name="overview"),
     path("projects/<uuid:pk>/rank/", annotation.rank, name="rank"),
+    path("projects/<uuid:pk>/me/", own.own_page, name="own_page"),
     path("templates/<slug:key>/preview/", template_pages.template_preview, name="template_preview"),
     path("projects/<uuid:pk>/template/", template_uses.use_template, name="use_template"),
     path("projects/<uuid:pk>/templates/", template_pages.templates, name="templates"),
@@ -151,6 +182,14 @@ urlpatterns = [
     ),
     path("projects/<uuid:pk>/images/side-by-side/", images.side_by_side, name="side_by_side"),
     path("projects/<uuid:pk>/annotations/", annotation.annotation_list, name="annotations"),
+    path("projects/<uuid:pk>/quality/", quality.quality, name="quality"),
+    path("projects/<uuid:pk>/quality/tables/<slug:name>/", quality.quality_table, name="quality_table"),
+    path("projects/<uuid:pk>/quality/people/<uuid:user_pk>/", quality.quality_person, name="quality_person"),
+    path(
+        "projects/<uuid:pk>/quality/people/<uuid:user_pk>/table/",
+        quality.quality_person_table,
+        name="quality_person_table",
+    ),
     path("projects/<uuid:pk>/evaluations/", evaluation.evaluations, name="evaluations"),
     path("projects/<uuid:pk>/evaluations/new/", evaluation.new_evaluation, name="new_evaluation"),
     path("projects/<uuid:pk>/leaderboard/", evaluation.leaderboard, name="leaderboard"),
@@ -174,9 +213,16 @@ urlpatterns = [
     path("finetunes/<uuid:pk>/pause/", training.pause_finetune, name="pause_finetune"),
     path("finetunes/<uuid:pk>/resume/", training.resume_finetune, name="resume_finetune"),
     path("finetunes/<uuid:pk>/cancel/", training.cancel_finetune, name="cancel_finetune"),
-    path("projects/<uuid:pk>/people/", projects.people, name="people"),
-    path("projects/<uuid:pk>/people/<uuid:member_pk>/role/", projects.member_role, name="member_role"),
-    path("projects/<uuid:pk>/people/<uuid:member_pk>/remove/", projects.remove_member, name="remove_member"),
+    path("projects/<uuid:pk>/people/", people.people, name="people"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/", people.member, name="member"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/pause/", people.pause_member, name="pause_member"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/resume/", people.resume_member, name="resume_member"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/deactivate/", people.deactivate_member, name="deactivate_member"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/reactivate/", people.reactivate_member, name="reactivate_member"),
+    path("projects/<uuid:pk>/people/<uuid:member_pk>/remove/", people.remove_member, name="remove_member"),
+    path("projects/<uuid:pk>/pause/", projects.pause_project, name="pause_project"),
+    path("projects/<uuid:pk>/resume/", projects.resume_project, name="resume_project"),
+    path("notices/<uuid:pk>/seen/", projects.see_notice, name="see_notice"),
     path(
         "projects/<uuid:pk>/invitations/<uuid:invitation_pk>/withdraw/",
         projects.withdraw_invitation,

@@ -18,8 +18,11 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.annotation import services
 from easel.annotation.access import assignment_for
+from easel.annotation.desk import Desk, LimitReached, Paused, desk_of
+from easel.annotation.gold.services import TRAINING_ITEMS, take
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.progress import day_of
+from easel.annotation.review.returned import returned_to
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
 from easel.images.models import GenerationRequest
@@ -68,6 +71,7 @@ class ItemSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     prompt = PromptOfItemSerializer()
     candidates = CandidateOfItemSerializer(many=True)
+    sensitive = serializers.BooleanField(help_text="Its images are blurred until asked for.")
 
 
 class DraftSerializer(serializers.Serializer[Any]):
@@ -75,6 +79,34 @@ class DraftSerializer(serializers.Serializer[Any]):
 
     answers = serializers.DictField()
     version = serializers.IntegerField(min_value=0, max_value=2**31 - 2)
+
+
+class ReturnedSerializer(serializers.Serializer[Any]):
+    """Why work came back."""
+
+    comment = serializers.CharField(help_text="Of the reviewer.")
+
+
+class TrainingSerializer(serializers.Serializer[Any]):
+    """How far a training round has come."""
+
+    number = serializers.IntegerField(help_text="Which item of the round this is, from 1.")
+    of = serializers.IntegerField()
+
+
+class FeedbackSerializer(serializers.Serializer[Any]):
+    """What somebody in training is told of an answer."""
+
+    passed = serializers.BooleanField(allow_null=True)
+    note = serializers.CharField()
+    expected = serializers.ListField(child=serializers.ListField(child=serializers.UUIDField()))
+
+
+class BlockedSerializer(serializers.Serializer[Any]):
+    """Why no item is given out now."""
+
+    code = serializers.CharField(help_text="paused or limit_reached")
+    detail = serializers.CharField()
 
 
 class AssignmentSerializer(serializers.Serializer[Any]):
@@ -85,6 +117,8 @@ class AssignmentSerializer(serializers.Serializer[Any]):
     template_version = serializers.UUIDField()
     item = ItemSerializer()
     draft = DraftSerializer(allow_null=True)
+    returned = ReturnedSerializer(required=False, help_text="Where a reviewer sent it back.")
+    training = TrainingSerializer(required=False, help_text="Where it is answered to learn.")
 
 
 class HoldingSerializer(serializers.Serializer[Any]):
@@ -117,6 +151,8 @@ class SubmittedSerializer(serializers.Serializer[Any]):
 
     annotation = AnnotationIdSerializer()
     next = AssignmentSerializer(allow_null=True)
+    blocked = BlockedSerializer(required=False, help_text="Where `next` is null: what stands in the way.")
+    feedback = FeedbackSerializer(required=False, help_text="In training.")
 
 
 class SkipSerializer(HoldingSerializer):
@@ -129,6 +165,7 @@ class SkippedSerializer(serializers.Serializer[Any]):
     """What to rank next."""
 
     next = AssignmentSerializer(allow_null=True)
+    blocked = BlockedSerializer(required=False, help_text="Where `next` is null: what stands in the way.")
 
 
 class HeartbeatSerializer(serializers.Serializer[Any]):
@@ -173,13 +210,17 @@ class AnnotationSerializer(serializers.ModelSerializer[Annotation]):
         return annotation.assignment.state == Assignment.State.SURPLUS
 
 
-def render_assignment(assignment: Assignment) -> dict[str, Any]:
-    """Return an assignment as the API shows it. Written by hand: this is on the path of every submission."""
+def render_assignment(assignment: Assignment, sensitive: Collection[str] | None = None) -> dict[str, Any]:
+    """Return an assignment as the API shows it. Written by hand: this is on the path of every submission.
+
+    sensitive: the project's sensitive categories, where they are known already.
+    """
     item = assignment.item
+    sensitive = item.project.sensitive_categories if sensitive is None else sensitive
     if not hasattr(assignment, "shown"):
         by_id = item.candidates.in_bulk(assignment.shown_order)
         assignment.shown = [by_id[pk] for pk in assignment.shown_order]
-    return {
+    shown = {
         "id": str(assignment.pk),
         "expires_at": assignment.expires_at.isoformat(),
         "template_version": str(item.template_version_id),
@@ -196,11 +237,15 @@ def render_assignment(assignment: Assignment) -> dict[str, Any]:
                 {"id": str(one.pk), "url": f"/images/{one.pk}/", "width": one.width, "height": one.height}
                 for one in assignment.shown
             ],
+            "sensitive": item.flagged_at is not None or (bool(item.category) and item.category in sensitive),
         },
         "draft": (
             None if assignment.draft is None else {"answers": assignment.draft, "version": assignment.draft_version}
         ),
     }
+    if assignment.state == Assignment.State.RETURNED:
+        shown |= returned_to(assignment)
+    return shown
 
 
 def _reference(item: Item) -> dict[str, Any] | None:
@@ -215,16 +260,27 @@ def _reference(item: Item) -> dict[str, Any] | None:
     return {"url": f"/conditioning/{item.picture}/", "width": item.picture_width, "height": item.picture_height}
 
 
-def _next_after(done: Assignment, user: User, holding: Collection[UUID]) -> dict[str, Any] | None:
+def _next_after(done: Assignment, user: User, holding: Collection[UUID]) -> dict[str, Any]:
     """Lease what comes after an assignment; after one's own live attempt comes the next prompt that one types."""
     if done.item.audience == GenerationRequest.Audience.REQUESTER:
+        return {"next": None}
+    try:
+        # An answer to gold may have paused its annotator, or ended their training: then their desk is read anew.
+        known = None if done.item.purpose == Item.Purpose.GOLD else done.desk
+        return {"next": _next(done.item.project, user, holding, known)}
+    except (Paused, LimitReached) as refusal:  # what was submitted is stored all the same
+        return {"next": None, "blocked": {"code": refusal.code, "detail": refusal.detail}}
+
+
+def _next(project: Project, user: User, holding: Collection[UUID], desk: Desk | None = None) -> dict[str, Any] | None:
+    desk = desk or desk_of(project, user)
+    assignment = services.lease_next(project, user, timezone.now(), holding, desk=desk)
+    if assignment is None:
         return None
-    return _next(done.item.project, user, holding)
-
-
-def _next(project: Project, user: User, holding: Collection[UUID]) -> dict[str, Any] | None:
-    assignment = services.lease_next(project, user, timezone.now(), holding)
-    return None if assignment is None else render_assignment(assignment)
+    shown = render_assignment(assignment, desk.sensitive)
+    if desk.trains:
+        shown["training"] = {"number": desk.training + 1, "of": TRAINING_ITEMS}
+    return shown
 
 
 class ProjectAssignments(APIView):
@@ -272,9 +328,13 @@ class AssignmentAnnotation(APIView):
             data = SubmissionSerializer(data=request.data)
             data.is_valid(raise_exception=True)
             valid = data.validated_data
-            annotation, created = services.submit(assignment, valid["answers"], valid["active_ms"], timezone.now())
-            following = _next_after(assignment, request.user, valid["holding"])
-        return Response({"annotation": {"id": str(annotation.pk)}, "next": following}, status=201 if created else 200)
+            now = timezone.now()
+            annotation, created = services.submit(assignment, valid["answers"], valid["active_ms"], now)
+            answer: dict[str, Any] = {"annotation": {"id": str(annotation.pk)}}
+            if created and annotation.purpose == Item.Purpose.GOLD and (told := take(assignment, annotation, now)):
+                answer["feedback"] = told
+            answer |= _next_after(assignment, request.user, valid["holding"])
+        return Response(answer, status=201 if created else 200)
 
 
 class AssignmentDraft(APIView):
@@ -303,7 +363,7 @@ class AssignmentSkip(APIView):
             data.is_valid(raise_exception=True)
             services.skip(assignment, data.validated_data["reason"])
             following = _next_after(assignment, request.user, data.validated_data["holding"])
-        return Response({"next": following}, status=201)
+        return Response(following, status=201)
 
 
 class AssignmentHeartbeat(APIView):
@@ -314,6 +374,17 @@ class AssignmentHeartbeat(APIView):
         """Renew the lease."""
         expires_at = services.heartbeat(assignment_for(request.user, pk), timezone.now())
         return Response({"expires_at": expires_at.isoformat()})
+
+
+class AssignmentReopening(APIView):
+    """Taking back a submission."""
+
+    @documented("assignment_reopening_create", request=None, answers={200: AssignmentSerializer}, errors=(409,))
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Take back one's last submission: its answers become the draft again. 409 where it is too late."""
+        with transaction.atomic():
+            services.reopen(assignment_for(request.user, pk, lock=True), timezone.now())
+        return Response(render_assignment(assignment_for(request.user, pk)))
 
 
 class ProjectProgress(APIView):

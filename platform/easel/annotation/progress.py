@@ -48,7 +48,9 @@ def day_of(annotator: User, project: Project, at: datetime) -> Day:
 def left_for(annotator: User, project: Project) -> int:
     """Return how many items an annotator could still be given, counted up to `MANY`."""
     mine = Assignment.objects.filter(item=OuterRef("pk"), annotator=annotator).exclude(state=Assignment.State.OPEN)
-    rows = Item.objects.to_rank().filter(project=project, state=Item.State.READY, audience__in=audiences_of(annotator))
+    rows = Item.objects.to_rank().filter(
+        project=project, state=Item.State.READY, audience__in=audiences_of(annotator.kind)
+    )
     return rows.filter(~Exists(mine))[:MANY].count()
 
 
@@ -105,7 +107,7 @@ def next_step(figures: Overview, *, live: bool, failed: bool, writes: bool = Fal
 def overview_of(project: Project, at: datetime) -> Overview:
     """Return what the overview page shows of prompts, images and rankings."""
     items = Item.objects.filter(project=project).counting()
-    annotations = Annotation.objects.filter(project=project)
+    annotations = Annotation.objects.collected(project)
     people: list[dict[str, Any]] = list(
         annotations.values("annotator__username", "annotator__kind")  # type: ignore[arg-type]  # rows of these keys
         .annotate(n=Count("*"), median_ms=Median("active_ms"), last=Max("created_at"))
@@ -125,7 +127,7 @@ def overview_of(project: Project, at: datetime) -> Overview:
     return Overview(
         prompts=project.prompts.count(),
         prompts_bare=Prompt.objects.for_rounds(project).bare().count(),
-        images=Candidate.objects.filter(request__project=project).count(),
+        images=Candidate.objects.collected().filter(request__project=project).count(),
         items=items.count(),
         items_done=items.filter(state=Item.State.DONE).count(),
         annotations=sum(person["n"] for person in people),

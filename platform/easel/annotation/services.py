@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -12,12 +11,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from easel.accounts.models import User
 from easel.annotation import live
-from easel.annotation.models import Annotation, Assignment, Item
-from easel.annotation.queue import begun, next_item
+from easel.annotation.counting import count, recount, verdicts_on
+from easel.annotation.desk import Desk, desk_of
+from easel.annotation.labels import label
+from easel.annotation.models import Annotation, Assignment, Item, Record
+from easel.annotation.queue import begun
+from easel.annotation.review.services import correct, sampled
+from easel.annotation.stopping import Verdict
+from easel.annotation.storing import Stored, store
 from easel.annotation.texts import gather_texts
+from easel.annotation.turns import lease_new
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
@@ -51,6 +59,12 @@ class LeaseLost(Conflict):
     """The lease ran out and the item has all the annotators it needs."""
 
     code = "lease_lost"
+
+
+class TooLate(Conflict):
+    """A submission that can no longer be taken back."""
+
+    code = "too_late"
 
 
 class AssignmentFinished(Conflict):
@@ -96,12 +110,15 @@ def _gather_request(pk: UUID, at: datetime) -> int:
             priority=request.kind == GenerationRequest.Kind.EVALUATION,  # somebody waits for its verdict
             audience=request.audience,
             overlap=request.overlap,
+            overlap_lead=request.overlap_lead,
+            overlap_cap=request.overlap_cap,
             created_at=at,
         )
         made.append(item)
         links += [Item.candidates.through(item_id=item.pk, candidate_id=candidate) for candidate in candidates]
     Item.objects.bulk_create(made, batch_size=1_000)
     Item.candidates.through.objects.bulk_create(links, batch_size=2_000)
+    label(made)
     if is_live:
         live.lease(request, made, at)
     # No image comes after a cancel or to an import: what is complete by now is all that there will be.
@@ -114,52 +131,34 @@ def _gather_request(pk: UUID, at: datetime) -> int:
 
 @transaction.atomic(savepoint=False)
 def lease_next(
-    project: Project, annotator: User, at: datetime, holding: Collection[UUID] = (), request: UUID | None = None
+    project: Project,
+    annotator: User,
+    at: datetime,
+    holding: Collection[UUID] = (),
+    request: UUID | None = None,
+    desk: Desk | None = None,
 ) -> Assignment | None:
     """Return what the annotator should rank next, or None when there is nothing.
 
     With `request`, a simulated annotator is sent to the items of that request, which are for simulated ones only.
+    desk: the annotator's, where it is known already. Raises Paused and LimitReached where no item is given out now.
 
-    An open lease that the page does not hold already (`holding`) is resumed before a new item is leased, so that a
-    reload or a second tab comes back to the same item, with its draft.
+    What was returned comes first. An open lease that the page does not hold already (`holding`) is resumed before a new
+    item is leased, so that a reload or a second tab comes back to the same item, with its draft.
     """
-    own = [one for one in begun(project, annotator, request) if one.pk not in holding]
-    for assignment in own:
-        if assignment.expires_at > at:
-            return assignment
-    for assignment in own:
+    desk = desk or desk_of(project, annotator)
+    all_own = begun(desk, request)
+    own = [one for one in all_own if one.pk not in holding]
+    desk.refuse_rest(sum(one.queued for one in all_own) - sum(one.queued for one in own), at)
+    for one in own:
+        if one.state == Assignment.State.RETURNED or one.expires_at > at:
+            return Assignment.objects.with_item().get(pk=one.pk)
+    for one in own:
         # What somebody else has locked at this moment is theirs. To wait for it could be a deadlock: a submission
         # leases its next item while it holds its own.
-        if _renew(assignment.pk, at, skip_locked=True):
-            assignment.refresh_from_db(fields=["expires_at"])
-            return assignment
-    return _lease_new(project, annotator, at, request)
-
-
-def _lease_new(project: Project, annotator: User, at: datetime, request: UUID | None) -> Assignment | None:
-    """Lease an item that the annotator never had.
-
-    How many take part is seen under the item's lock: of two who ask at the same moment each gets another item.
-    """
-    gone: list[UUID] = []
-    while True:
-        found = next_item(project, annotator, at, gone, request)
-        if found is None:
-            return None
-        item, candidates = found
-        if candidates is not None:
-            break
-        gone.append(item.pk)
-    shown = random.SystemRandom().sample(candidates, len(candidates))
-    assignment = Assignment.objects.create(
-        item=item,
-        annotator=annotator,
-        shown_order=[candidate.pk for candidate in shown],
-        expires_at=at + settings.LEASE,
-        created_at=at,
-    )
-    assignment.shown = shown
-    return assignment
+        if _renew(one.pk, at, skip_locked=True):
+            return Assignment.objects.with_item().get(pk=one.pk)
+    return lease_new(desk, at, sum(one.queued for one in all_own), request)
 
 
 def _still_needed(assignment: Assignment, at: datetime) -> bool:
@@ -175,7 +174,9 @@ def _renew(pk: UUID, at: datetime, *, skip_locked: bool = False) -> bool:
     assignment = Assignment.objects.locked(skip_locked=skip_locked).filter(pk=pk).first()
     if assignment is None or assignment.state != Assignment.State.OPEN or not _still_needed(assignment, at):
         return False
-    return bool(Assignment.objects.filter(pk=pk).update(expires_at=at + settings.LEASE))
+    # Never shorter than it was: what was given by hand is held until it is due.
+    until = Greatest(F("expires_at"), Value(at + settings.LEASE))
+    return bool(Assignment.objects.filter(pk=pk).update(expires_at=until))
 
 
 def heartbeat(assignment: Assignment, at: datetime) -> datetime:
@@ -196,40 +197,105 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
 
     The assignment is the key: the same answers again change nothing and return the stored annotation. Answers that
     come after the lease ran out count where the item still needs them, and are kept as surplus where it does not.
+    What a reviewer has returned is corrected: what it said before is kept. The assignment's desk follows.
     Raises AlreadySubmitted for other answers, InvalidAnswers (400) for wrong ones.
     """
-    form = form_of(assignment.item.template_version_id)
+    item = assignment.item
+    form = form_of(item.template_version_id)
     shown = [str(pk) for pk in assignment.shown_order]
-    checked = form.check_answers(answers, shown, assignment.item.prompt.text if form.needs_text else "")
+    checked = form.check_answers(answers, shown, item.prompt.text if form.needs_text else "")
     body_hash = sha256(json.dumps(checked, sort_keys=True).encode()).hexdigest()
+    said = {
+        "answers": checked,
+        "ranking": form.ranking_of(checked, shown),
+        "ties_are_equal": form.ties_are_equal(checked),
+        "all_bad": form.all_bad_of(checked),
+        "active_ms": _credible(active_ms, assignment, at),
+        "body_hash": body_hash,
+    }
     if assignment.state in {Assignment.State.SUBMITTED, Assignment.State.SURPLUS}:
         stored = assignment.annotation
         if stored.body_hash != body_hash:
             raise AlreadySubmitted("You have submitted other answers for this item already; those count.")
         return stored, False
+    if assignment.state == Assignment.State.RETURNED:
+        annotation = correct(assignment, said, at)
+        recount(item)
+        return annotation, True
     to = Assignment.State.SUBMITTED if _still_needed(assignment, at) else Assignment.State.SURPLUS
-    move(Assignment.objects.all(), assignment.pk, to, Assignment.MOVES, draft=None)
-    annotation = Annotation.objects.create(
+    annotation = Annotation(
         assignment=assignment,
-        project=assignment.item.project,
-        item=assignment.item,
+        project_id=item.project_id,
+        item=item,
         annotator_id=assignment.annotator_id,
-        answers=checked,
-        ranking=form.ranking_of(checked, shown),
-        ties_are_equal=form.ties_are_equal(checked),
-        all_bad=form.all_bad_of(checked),
-        active_ms=active_ms,
-        body_hash=body_hash,
+        purpose=item.purpose,
+        review_state=_review_of(assignment, to),
         created_at=at,
+        **said,
     )
-    if to == Assignment.State.SUBMITTED and _has_enough(assignment.item):
-        move(Item.objects.all(), assignment.item_id, Item.State.DONE, Item.MOVES)
+    now = None
+    if to == Assignment.State.SUBMITTED and item.purpose == Item.Purpose.RANK:
+        before = verdicts_on(item.pk) if item.votes else []
+        now = count(
+            item.rule, [*before, Verdict(annotation.ranking, annotation.all_bad, annotation.ties_are_equal)], item.state
+        )
+    store(Stored(assignment, annotation, to, now))
     return annotation, True
 
 
-def _has_enough(item: Item) -> bool:
-    """Tell whether a locked item, with one submission or more, has all that it needs."""
-    return item.needs == 1 or Assignment.objects.submitted(item).count() >= item.needs
+def _credible(active_ms: int, assignment: Assignment, at: datetime) -> int:
+    """Return an active time that fits into the time since the lease: a page's clock may be wrong, the server's counts.
+
+    A minute more is let pass, for clocks of several web servers differ.
+    """
+    most = (at - assignment.created_at).total_seconds() * 1_000 + 60_000
+    return max(0, min(active_ms, int(most)))
+
+
+def _review_of(assignment: Assignment, to: str) -> str:
+    """Return whether a reviewer is to look at a new annotation."""
+    desk = assignment.desk
+    collected = to == Assignment.State.SUBMITTED and assignment.item.purpose == Item.Purpose.RANK
+    if collected and not desk.simulated and desk.review_share and sampled(assignment.pk, desk.review_share):
+        return Annotation.ReviewState.WAITING
+    return ""
+
+
+@transaction.atomic(savepoint=False)
+def reopen(assignment: Assignment, at: datetime) -> None:
+    """Take back one's last submission, as long as its lease would have lasted: its answers become the draft again.
+
+    The caller holds the assignment locked. Raises TooLate where it is not the last one, or something came of it.
+    """
+    if assignment.state == Assignment.State.OPEN:
+        return
+    if assignment.state not in {Assignment.State.SUBMITTED, Assignment.State.SURPLUS}:
+        raise TooLate("This item was skipped or returned; there is no submission to take back.")
+    annotation = assignment.annotation
+    newest = Annotation.objects.filter(project=annotation.project_id, annotator=annotation.annotator_id).latest("id")
+    if newest.pk != annotation.pk:
+        raise TooLate("Only the last submission can be taken back.")
+    if annotation.created_at + settings.LEASE <= at:
+        raise TooLate("This was submitted too long ago to be taken back.")
+    if (
+        annotation.revision
+        or annotation.review_state not in {"", Annotation.ReviewState.WAITING}
+        or assignment.in_training
+    ):
+        raise TooLate("This cannot be taken back: somebody has reviewed it, or you were told the answer.")
+    Record.objects.uncount(annotation)
+    annotation.delete()
+    move(
+        Assignment.objects.all(),
+        assignment.pk,
+        Assignment.State.OPEN,
+        Assignment.MOVES,
+        draft=annotation.answers,
+        draft_version=assignment.draft_version + 1,
+        expires_at=at + settings.LEASE,
+    )
+    if annotation.purpose == Item.Purpose.RANK:
+        recount(assignment.item)
 
 
 def skip(assignment: Assignment, reason: str) -> None:
@@ -239,6 +305,8 @@ def skip(assignment: Assignment, reason: str) -> None:
     """
     if assignment.state == Assignment.State.SKIPPED:
         return
+    if assignment.state == Assignment.State.RETURNED:
+        raise AssignmentFinished("A reviewer sent this back to you. Correct it, or submit it once more as it is.")
     if assignment.state != Assignment.State.OPEN:
         raise AssignmentFinished("This item was submitted already; it cannot be skipped any more.")
     rows = Assignment.objects.all()
@@ -254,11 +322,12 @@ def save_draft(assignment: Assignment, answers: Mapping[str, Any], version: int)
     if fault := fault_of(answers, MAX_ANSWER_BYTES):
         raise InvalidInput(f"The draft {fault}.", fields={"answers": [fault]})
     mine = Assignment.objects.filter(pk=assignment.pk)
-    unchanged = mine.filter(state=Assignment.State.OPEN, draft_version=version)
+    unfinished = [Assignment.State.OPEN, Assignment.State.RETURNED]
+    unchanged = mine.filter(state__in=unfinished, draft_version=version)
     if unchanged.update(draft=answers, draft_version=version + 1):
         return version + 1
     now = mine.get()
-    if now.state != Assignment.State.OPEN:
+    if now.state not in unfinished:
         raise AssignmentFinished("This item was submitted or skipped already, perhaps in another tab.")
     raise StaleDraft(
         "A newer draft of this item was saved in another tab or on another device.",

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from easel.annotation.labels import label
 from easel.annotation.models import Item
 from easel.forms.models import form_of
 from easel.projects.models import Project
@@ -38,6 +39,7 @@ def _gather_project(pk: UUID, at: datetime) -> int:
         for prompt in prompts
     ]
     Item.objects.bulk_create(items, batch_size=1_000)
+    label(items)
     return len(items)
 
 

@@ -324,9 +324,9 @@ def test_annotations_are_listed_newest_first_for_those_who_inspect(
     assert rows[0]["surplus"] is False
 
 
-def test_a_loop_takes_eleven_statements_of_which_two_are_begin_and_commit(
+def test_a_loop_takes_eight_statements_of_which_two_are_begin_and_commit(
     cast: Cast, items: list[Item], bob: APIClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     second = submit(bob, lease(bob, cast)).json()["next"]  # the process has read the template by now
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(8):
         assert submit(bob, second).status_code == 201

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
+from django.db.models import Case, F, When
+from django.db.models.functions import Left, Length
 
 from easel.accounts.models import User
 from easel.annotation.models.assignments import Assignment
 from easel.annotation.models.items import Item
 from easel.common.ids import uuid7
 from easel.projects.models import Project
-
 
 FLAGS_AN_IMAGE = models.Func(
     models.F("answers"),
@@ -143,6 +144,26 @@ class Revision(models.Model):
         return f"revision {self.number} of {self.annotation_id}"
 
 
+class RecordQuerySet(models.QuerySet["Record"]):
+    """Writes to records that are no submissions."""
+
+    def uncount(self, annotation: Annotation) -> None:
+        """Take back what an annotation had counted, which is the annotator's newest one."""
+        mine = self.filter(project=annotation.project_id, annotator=annotation.annotator_id)
+        mine.update(
+            submitted=F("submitted") - 1,
+            submitted_on_day=Case(
+                When(day=annotation.created_at.date(), then=F("submitted_on_day") - 1), default=F("submitted_on_day")
+            ),
+        )
+        if annotation.passed is not None:
+            mine.update(
+                gold=F("gold") - 1,
+                gold_passed=F("gold_passed") - int(annotation.passed),
+                gold_recent=Left("gold_recent", Length("gold_recent") - 1),
+            )
+
+
 class Record(models.Model):
     """What one annotator has done in a project, counted as it is done: the queue asks it what comes next."""
 
@@ -167,6 +188,8 @@ class Record(models.Model):
     )
     training_passed = models.PositiveSmallIntegerField(default=0, db_default=0)
     round_began = models.DateTimeField(null=True, help_text="When this training round began; null: it is the first.")
+
+    objects = RecordQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "annotator"], name="record_once")]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import ClassVar
-from uuid import UUID
+from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -17,6 +16,9 @@ from easel.common.ids import uuid7
 from easel.common.states import Moves
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
+
+if TYPE_CHECKING:
+    from easel.annotation.desk import Desk
 
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
@@ -34,14 +36,14 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         given = Q(state__in=[Assignment.State.SUBMITTED, Assignment.State.RETURNED])
         return self.filter(given | Q(state=Assignment.State.OPEN, expires_at__gt=at))
 
+    def with_item(self) -> AssignmentQuerySet:
+        """With all that is shown of them."""
+        return self.select_related("item__prompt__conditioning", "item__request__conditioning", "item__project")
+
     def of_attempts(self, requests: Collection[GenerationRequest]) -> AssignmentQuerySet:
         """Those of live attempts, with what is shown of them."""
         rows = self.filter(item__request__in=requests)
         return rows.select_related("item__prompt__conditioning", "item__request__conditioning")
-
-    def submitted(self, item: Item) -> AssignmentQuerySet:
-        """Those of an item that count; surplus ones do not."""
-        return self.filter(item=item, state=Assignment.State.SUBMITTED)
 
     def manual(self, project: Project, at: datetime) -> AssignmentQuerySet:
         """What was given to people by hand and waits for them, soonest due first."""
@@ -91,15 +93,11 @@ class Assignment(models.Model):
     )
     created_at = models.DateTimeField()
 
-    prompt_id: UUID
-    prompt_text: str
-    project_id: UUID
-    template_version_id: UUID
-    overlap: int
-    item_overlap: int | None
-    item_audience: str
     role: str
-    """The asking user's role, where the row came through an access door."""
+    """The asking user's role; this, `desk` and `in_training` where the row came through an access door."""
+    desk: Desk
+    in_training: bool
+    """Whether it is answered to learn, with feedback."""
     shown: list[Candidate]
     """The candidates in the shown order, where they have been loaded."""
 

@@ -19,14 +19,14 @@ from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
 
-def audiences_of(annotator: User, *, sent: bool = False) -> list[str]:
-    """What an annotator may be given: items for everybody, and for a person those for people.
+def audiences_of(kind: str, *, sent: bool = False) -> list[str]:
+    """What an annotator of a kind may be given: items for everybody, and a person those for people.
 
     What is for simulated annotators is had only by those that a simulation sends to it.
     """
     if sent:
         return [GenerationRequest.Audience.SIMULATED]
-    if annotator.kind == User.Kind.SIMULATED:
+    if kind == User.Kind.SIMULATED:
         return [GenerationRequest.Audience.ALL]
     return [GenerationRequest.Audience.ALL, GenerationRequest.Audience.PEOPLE]
 
@@ -132,6 +132,7 @@ class Item(models.Model):
     prompt_negative: str
     prompt_messages: str | None
     """Its prompt's words, and its conversation as JSON, where the row came off the queue."""
+    probability: float | None
     picture: UUID | None
     picture_width: int
     picture_height: int
