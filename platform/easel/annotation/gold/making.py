@@ -117,9 +117,9 @@ def retire(gold: Gold, at: datetime) -> None:
     Gold.objects.in_use().filter(pk=gold.pk).update(retired_at=at)
 
 
-def use(golds: QuerySet[Gold]) -> int:
+def use(project: Project, golds: Collection[UUID]) -> int:
     """Have gold used: what waited to be looked at, or was retired. Return how many."""
-    return golds.exclude(retired_at=None).update(retired_at=None)
+    return Gold.objects.filter(project=project, pk__in=golds).exclude(retired_at=None).update(retired_at=None)
 
 
 @transaction.atomic
@@ -148,11 +148,9 @@ def _keep_rounds(project: Project, fewer: int) -> None:
 
 
 @transaction.atomic
-def discard(project: Project, items: Collection[UUID] | None) -> int:
-    """Delete gold that waits to be looked at, with the images that were made for it; return how many. None: all."""
-    waiting = Gold.objects.waiting().filter(project=project)
-    if items is not None:
-        waiting = waiting.filter(pk__in=items)
+def discard(project: Project, items: Collection[UUID]) -> int:
+    """Delete gold that waits to be looked at, with the images that were made for it; return how many."""
+    waiting = Gold.objects.waiting().filter(project=project, pk__in=items)
     found = list(waiting.values_list("pk", flat=True))
     spoilt = Candidate.objects.filter(items__in=found, request__kind=GenerationRequest.Kind.GOLD)
     pictures = list(spoilt.values_list("pk", flat=True))
