@@ -135,6 +135,7 @@ def retry_evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_safe
+@vary_on_headers("HX-Request")
 def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a project's model versions by strength."""
     project = project_for(request.user, pk, Act.INSPECT)
@@ -152,7 +153,8 @@ def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reach": max([0.5, *(max(abs(row.low), abs(row.high)) for row in board.rows)]),
         "may_train": may(project.role, Act.TRAIN),
     }
-    return render(request, "evaluation/leaderboard.html", context)
+    page = "evaluation/_board.html" if request.htmx else "evaluation/leaderboard.html"  # type: ignore[attr-defined]
+    return render(request, page, context)
 
 
 @require_POST

@@ -78,13 +78,13 @@ class AnnotatorQuality(models.Model):
 class QualityDayQuerySet(models.QuerySet["QualityDay"]):
     """Reads of days."""
 
-    def of_project(self, project: Project) -> QualityDayQuerySet:
-        """A project's days, oldest first."""
-        return self.filter(project=project).order_by("day")
+    def of_kind(self, project: Project, kind: str) -> QualityDayQuerySet:
+        """A project's days by people, or by simulated annotators, oldest first."""
+        return self.filter(project=project, kind=kind).order_by("day")
 
-    def since(self, project: Project, start: datetime) -> list[QualityDay]:
-        """A project's days from a moment on, oldest first."""
-        return list(self.of_project(project).filter(day__gte=start.date()))
+    def since(self, project: Project, kind: str, start: datetime) -> list[QualityDay]:
+        """The same from a moment on."""
+        return list(self.of_kind(project, kind).filter(day__gte=start.date()))
 
 
 class QualityDay(models.Model):

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from easel.common.charts import Chart, Scale, Tick, band, day_bars, days_until, in_words, line, spark
-from easel.preferences.figures import AnnotatorFigures, ProjectFigures, Share
+from easel.preferences.figures import AnnotatorFigures, Place, Position, ProjectFigures, Share
 from easel.preferences.models import AnnotatorQuality, QualityDay
 
 SHOWN_DAYS = 30
@@ -206,3 +206,25 @@ def rows_of(
     rows.sort(key=lambda row: row.name.lower())
     rows.sort(key=ORDERS[key], reverse=order.startswith("-"))
     return rows, order
+
+
+@dataclass(frozen=True)
+class PlaceRow:
+    """A place beside chance, on a line of 100."""
+
+    name: str
+    place: Place
+    is_alarm: bool
+    low: float
+    width: float
+    """Of the stretch within which chance lies, three standard errors to each side."""
+
+
+def places_of(position: Position) -> list[PlaceRow]:
+    """Return the places for a table with bars."""
+    rows = []
+    for number, one in enumerate(position.places):
+        low, high = max(0.0, one.chance - 3 * one.error), min(1.0, one.chance + 3 * one.error)
+        letter = chr(ord("A") + number)
+        rows.append(PlaceRow(letter, one, position.alarm == number, round(100 * low, 1), round(100 * (high - low), 1)))
+    return rows
