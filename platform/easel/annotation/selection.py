@@ -12,10 +12,10 @@ out to be; and by as much the fit of d will move. So the probability that d then
 and what it gains, summed over all pairs of models, is what is expected of the votes. One vote alone seldom turns a
 sign, hence n = `AHEAD` of them.
 
-Draws are in proportion to that, not greedily where it is largest: people rank at once, and between two fits a greedy
-rule would send them all to the same two models. (Chatbot Arena, Chiang et al. 2024, arXiv:2403.04132, section 5, draws
-by the width of each pair's own interval, which knows nothing of what others tell of the two;
-docs/explanation/labels-saved.md compares.)
+Draws are in proportion to the square of that: in proportion to itself, half of the votes still go where little is to be
+learned; greedily where it is largest, all who rank between two fits would be sent to the same two models. Chatbot Arena
+(Chiang et al. 2024, arXiv:2403.04132, section 5) draws by the width of each pair's own interval, which knows nothing of
+what others tell of the two; docs/explanation/labels-saved.md compares.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ UNIFORM = 0.2
 """Of the draws, whatever is believed: no two models are forgotten, and no vote weighs over 5 times a uniform draw's."""
 AHEAD = 20
 """Votes that are looked ahead."""
+SHARPNESS = 2
+"""The power of what votes tell that draws are in proportion to."""
 PRIOR_SD = 2.0
 """Of a log worth, as the leaderboard's."""
 CELLS = 2_000_000
@@ -83,7 +85,7 @@ def chances(
     if not open_.any():
         return tuple(Chance(0.0, float(one)) for one in told)
     fresh = open_ & np.array([_is_fresh(one, count) for one in matchups], dtype=bool)
-    wanted = fresh.astype(float) if fresh.any() else np.where(open_, told, 0.0)
+    wanted = fresh.astype(float) if fresh.any() else np.where(open_, told, 0.0) ** SHARPNESS
     if wanted.sum() <= 0:  # everything is known as well as can be told: all are alike
         wanted = open_.astype(float)
     probability = UNIFORM * open_ / open_.sum() + (1 - UNIFORM) * wanted / wanted.sum()

@@ -62,6 +62,11 @@ class NewEvaluationSerializer(serializers.Serializer[Any]):
     overlap = serializers.IntegerField(
         min_value=1, max_value=services.MAX_OVERLAP, default=1, help_text="Annotators that judge each comparison."
     )
+    adaptive = serializers.BooleanField(
+        default=False,
+        help_text="By people: 3 judge each comparison, then more until one verdict leads by 3, 9 at most; `overlap` is "
+        "left aside.",
+    )
     seeds = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=MAX_SEED),
         required=False,
@@ -126,13 +131,18 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     judges = serializers.CharField(source="judges_in_words")
     generation = serializers.UUIDField(source="request_id")
     overlap = serializers.IntegerField(source="request.overlap")
+    overlap_lead = serializers.IntegerField(
+        source="request.overlap_lead", help_text="Beyond `overlap`, more judge until a verdict leads so far; 0: nobody."
+    )
+    overlap_cap = serializers.IntegerField(source="request.overlap_cap", help_text="With a lead: so many at most.")
     comparisons = serializers.IntegerField(source="items_total")
     judged = serializers.IntegerField(source="items_done", help_text="Comparisons with all their judgements.")
 
     class Meta:
         model = Evaluation
         fields = [
-            "id", "a", "b", "judges", "state", "generation", "overlap", "comparisons", "judged", "created_at",
+            "id", "a", "b", "judges", "state", "generation", "overlap", "overlap_lead", "overlap_cap", "comparisons",
+            "judged", "created_at",
         ]  # fmt: skip
 
 

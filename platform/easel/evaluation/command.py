@@ -90,6 +90,7 @@ def simulate(
     "--noise", type=click.FloatRange(0, MAX_NOISE), default=0.0, show_default=True, help="Of simulated judges."
 )
 @click.option("--overlap", type=click.IntRange(1, evaluations.MAX_OVERLAP), default=1, show_default=True)
+@click.option("--adaptive", is_flag=True, help="3 people judge each, then more until a verdict leads by 3; 9 at most.")
 @click.option("--images-per-prompt", type=click.IntRange(1, 32), default=1, show_default=True, help="Of each model.")
 @click.option("--all-prompts", is_flag=True, help="All of the project's prompts, not the held-out ones alone.")
 @click.option("--wait/--no-wait", default=False, help="Wait for the verdict.")
@@ -101,6 +102,7 @@ def evaluate(
     judges: str,
     noise: float,
     overlap: int,
+    adaptive: bool,
     images_per_prompt: int,
     all_prompts: bool,
     wait: bool,
@@ -124,6 +126,7 @@ def evaluate(
         judges=judges,
         noise=noise,
         overlap=overlap,
+        adaptive=adaptive,
     )
     now = Evaluation.objects.with_state().get(pk=made.pk)
     if wait:

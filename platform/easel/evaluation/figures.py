@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.evaluation.models import Evaluation, Score, ScoreJob
 from easel.evaluation.results import Tally, Vote, by_category, by_item, in_words, score_of, tally
+from easel.evaluation.unbiased import kind_of, weights
 from easel.images.models import Candidate
 from easel.training.models import FinetunePoint, FinetuneRun
 from finetune.types import Judgement
@@ -97,27 +98,44 @@ def _said_of(evaluations: Collection[Evaluation]) -> dict[UUID, Said]:
     """Return what was said in each evaluation, by its id."""
     pairs = _pairs_of(evaluations)
     whose = {one.request_id: one.pk for one in evaluations}
+    rules = {one.request_id: one.rule for one in evaluations}
     rows = (
         Annotation.objects.filter(
             item__request__in=whose, purpose=Item.Purpose.RANK, assignment__state=Assignment.State.SUBMITTED
         )
         .order_by("id")
         .values_list(
-            "item__request", "item", "item__prompt", "item__prompt__metadata", "annotator", "ranking", "all_bad"
+            "item__request",
+            "item",
+            "item__prompt",
+            "item__prompt__metadata",
+            "annotator",
+            "ranking",
+            "all_bad",
+            "ties_are_equal",
         )
     )
     found: dict[UUID, Said] = {one.pk: ([], {}) for one in evaluations}
-    for request, item, prompt, metadata, annotator, ranking, all_bad in rows:
+    answers: dict[UUID, list[tuple[int, Vote | None]]] = {}
+    requests: dict[UUID, UUID] = {}
+    for request, item, prompt, metadata, annotator, ranking, all_bad, equal in rows:
         if item not in pairs:
             continue
         a, b = map(str, pairs[item])
+        requests[item] = request
         score = score_of(ranking, a, b, all_bad=all_bad)
-        if score is None:
-            continue
-        votes, judgements = found[whose[request]]
-        votes.append(Vote(str(item), str(prompt), category_of(metadata), str(annotator), score))
-        groups = ((1,), (0,)) if score == 1 else ((0,), (1,)) if score == 0 else ((0, 1),)
-        judgements.setdefault(str(item), []).append(Judgement(annotator=str(annotator), groups=groups))
+        vote = Vote(str(item), str(prompt), category_of(metadata), str(annotator), score) if score is not None else None
+        kind = kind_of(ranking, a, b, all_bad=all_bad, ties_are_equal=equal)
+        answers.setdefault(item, []).append((kind, vote))
+        if score is not None:
+            groups = ((1,), (0,)) if score == 1 else ((0,), (1,)) if score == 0 else ((0, 1),)
+            judgements = found[whose[request]][1]
+            judgements.setdefault(str(item), []).append(Judgement(annotator=str(annotator), groups=groups))
+    for item, said in answers.items():
+        rule = rules[requests[item]]
+        weighed = weights([kind for kind, _ in said], rule) if rule.lead else [1.0] * len(said)
+        votes = found[whose[requests[item]]][0]
+        votes += [replace(vote, weight=weight) for (_, vote), weight in zip(said, weighed, strict=True) if vote]
     return found
 
 

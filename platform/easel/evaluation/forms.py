@@ -9,10 +9,10 @@ from django import forms
 
 from easel.common.errors import Refusal
 from easel.evaluation.holding import learned_from
-from easel.evaluation.services import MAX_OVERLAP
+from easel.evaluation.services import ADAPTIVE, MAX_OVERLAP
 from easel.evaluation.simulation import MAX_ANNOTATORS, MAX_RANKINGS, NOISE
 from easel.evaluation.tastes import MAX_NOISE, TASTES
-from easel.projects.models import Project
+from easel.projects.models import Membership, Project
 from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
 
@@ -33,6 +33,7 @@ class EvaluateForm(forms.Form):
 
     WHICH: ClassVar = [("held_out", "The held-out prompts"), ("all", "All of the project")]
     WHO: ClassVar = [("people", "People of this project"), ("simulated", "Simulated annotators with a known taste")]
+    ASKS: ClassVar = [("adaptive", "As many people as it takes"), ("fixed", "A fixed number")]
 
     a = forms.ModelChoiceField(
         queryset=ModelVersion.objects.none(), label="A, the baseline", help_text="What B must beat."
@@ -49,6 +50,7 @@ class EvaluateForm(forms.Form):
     who = forms.ChoiceField(choices=WHO, initial="people", label="Judges")
     taste = forms.ChoiceField(choices=TASTE_CHOICES, required=False)
     noise = _percent_field("Wrong answers, percent", 0, "0 never errs; 50 answers at random.")
+    asks = forms.ChoiceField(choices=ASKS, required=False)
     overlap = forms.IntegerField(
         min_value=1,
         max_value=MAX_OVERLAP,
@@ -62,13 +64,22 @@ class EvaluateForm(forms.Form):
         self.held_out = Prompt.objects.held_out(project).count()
         self.prompts = Prompt.objects.of_project(project).count()
         self.learned_from = learned_from(project).count()
-        start = {"which": "held_out" if self.held_out else "all"} | (initial or {})
+        self.people = Membership.objects.rankers(project).count()
+        start = {
+            "which": "held_out" if self.held_out else "all",
+            "asks": "adaptive" if self.people >= ADAPTIVE.start else "fixed",
+        } | (initial or {})
         super().__init__(data, initial=start)
         for name in ("a", "b"):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = ModelVersion.objects.renderable()
         self.fields["noise"].required = False
+        self.fields["overlap"].required = False
+
+    def clean_overlap(self) -> int:
+        """A fixed number is 1 where none is given: the field is put aside where people are asked adaptively."""
+        return self.cleaned_data["overlap"] or 1
 
     def asked(self) -> dict[str, Any]:
         """What `start_evaluation` takes."""
@@ -82,11 +93,12 @@ class EvaluateForm(forms.Form):
             "judges": f"simulated:{clean['taste']}" if simulated else "people",
             "noise": (clean["noise"] or 0) / 100 if simulated else 0.0,
             "overlap": clean["overlap"],
+            "adaptive": clean["asks"] == "adaptive" and not simulated,
         }
 
     def refuse(self, refusal: Refusal) -> None:
         """Show a refusal at the field that it is about, where there is one."""
-        names = {"prompts": "which", "judges": "who"}
+        names = {"prompts": "which", "judges": "who", "adaptive": "asks"}
         for name in refusal.fields:
             if names.get(name, name) in self.fields:
                 self.add_error(names.get(name, name), refusal.detail)

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from easel.accounts.models import User
 from easel.annotation.models import Item
+from easel.annotation.stopping import Rule
 from easel.common.ids import uuid7
 from easel.common.models import Job
 from easel.evaluation.tastes import CARELESS, TASTES
@@ -99,8 +100,8 @@ class EvaluationQuerySet(models.QuerySet["Evaluation"]):
 
     def with_state(self) -> EvaluationQuerySet:
         """Each with its models, its request's progress, and how much of it is judged."""
-        items = Item.objects.to_rank().filter(request=OuterRef("request"))
-        items = items.order_by().values("request").annotate(n=Count("*"))
+        own = Item.objects.to_rank().filter(request=OuterRef("request"))
+        items = own.order_by().values("request").annotate(n=Count("*"))
 
         def count(state: str) -> Coalesce:
             return Coalesce(Subquery(items.filter(state=state).values("n")), 0)
@@ -153,6 +154,11 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.b} against {self.a}"
+
+    @property
+    def rule(self) -> Rule:
+        """When a comparison has enough judges."""
+        return Rule(self.request.overlap or 1, self.request.overlap_lead, self.request.overlap_cap)
 
     @property
     def items_total(self) -> int:

@@ -27,6 +27,8 @@ class Vote:
     annotator: str
     score: float
     """Of the challenger: 1 it won, 0.5 a tie, 0 it lost."""
+    weight: float = 1.0
+    """In the win rate. Where the number of an item's votes hung on what they were, see `unbiased`."""
 
 
 def score_of(
@@ -53,7 +55,7 @@ class Tally:
     tied: int
     lost: int
     rate: Interval
-    """Share of votes that the challenger won, ties half; its bounds at 95 %, from a bootstrap over prompts."""
+    """Weighted share of votes that the challenger won, ties half; its bounds at 95 %, from a bootstrap over prompts."""
 
     @property
     def votes(self) -> int:
@@ -85,7 +87,7 @@ def tally(votes: Sequence[Vote]) -> Tally:
         won=scores.count(WON),
         tied=scores.count(TIED),
         lost=scores.count(LOST),
-        rate=win_rate(scores, [vote.prompt for vote in votes]),
+        rate=win_rate(scores, [vote.prompt for vote in votes], weights=[vote.weight for vote in votes]),
     )
 
 

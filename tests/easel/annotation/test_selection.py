@@ -13,6 +13,7 @@ from easel.annotation.selection import (
     AHEAD,
     FIRST,
     PRIOR_SD,
+    SHARPNESS,
     UNIFORM,
     Chance,
     Matchup,
@@ -152,11 +153,11 @@ def test_neighbours_are_asked_for_and_what_is_plain_is_not() -> None:
     assert all(one.probability >= UNIFORM / 6 for one in plain)
 
 
-def test_draws_are_in_proportion_so_that_two_alike_are_drawn_alike() -> None:
+def test_draws_are_in_proportion_to_a_power_so_that_two_alike_are_drawn_alike() -> None:
     """A greedy rule would send everybody to one of two alike until the next fit."""
     found = of_pairs([1.0, 0.9, -0.9, -1.0], 30)
     assert found[0, 1].probability == pytest.approx(found[2, 3].probability)
-    told = {pair: (one.probability - UNIFORM / 6) / one.information for pair, one in found.items()}
+    told = {pair: (one.probability - UNIFORM / 6) / one.information**SHARPNESS for pair, one in found.items()}
     assert max(told.values()) == pytest.approx(min(told.values()))
 
 

@@ -264,7 +264,7 @@ def test_an_evaluation_whose_judge_was_sent_away_ends_with_the_reason_and_stops_
     services.advance(timezone.now())
     services.advance(timezone.now())
     assert (read(other).state, read(other).finished_at is not None) == ("done", True)
-    assert read(stuck).state == "failed" and "could not go on: There is no assignment here" in read(stuck).problem
+    assert read(stuck).state == "failed" and "could not go on: There is no project here" in read(stuck).problem
 
     add_member(cast.project, stuck.simulation.annotators.get(), Role.ANNOTATOR, timezone.now())
     services.retry(read(stuck), timezone.now())
