@@ -40,3 +40,19 @@ ALLOWED: dict[str, frozenset[Act]] = {
     Role.ANNOTATOR: frozenset({Act.SEE, Act.RANK}),
     Role.VIEWER: frozenset({Act.SEE, Act.INSPECT}),
 }
+
+
+TELLS: dict[str, str] = {
+    Role.OWNER: "everything, and who else owns the project",
+    Role.ADMIN: "everything, apart from owners",
+    Role.ENGINEER: "generates, exports, fine-tunes; ranks nothing",
+    Role.REVIEWER: "ranks, and looks at what others answered",
+    Role.ANNOTATOR: "ranks, and sees nobody else's answers or names",
+    Role.VIEWER: "looks at all, changes nothing",
+}
+"""What each role is for, in a few words; ALLOWED is what holds."""
+
+
+def table() -> list[tuple[str, list[bool]]]:
+    """What each role may do, an act a row, in the order of Role."""
+    return [(act.value, [act in ALLOWED[role] for role in Role.values]) for act in Act]

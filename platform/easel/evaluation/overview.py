@@ -16,6 +16,7 @@ from easel.evaluation.loop import loop_of, next_of
 from easel.images.models import Candidate
 from easel.images.progress import progress_of
 from easel.projects.access import may, project_for
+from easel.projects.models import Notice
 
 
 @require_safe
@@ -43,6 +44,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
         "form": form,
         "watch": live or loop.live,
         "next_step": next_of(step, loop),
+        "notices": Notice.objects.unseen(project) if may(project.role, Act.MANAGE) else [],
         "may_rank": may(project.role, Act.RANK),
         "may_manage": may(project.role, Act.MANAGE),
         "may_generate": may(project.role, Act.GENERATE),

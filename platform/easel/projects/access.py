@@ -12,7 +12,7 @@ from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, Act
 from easel.common.errors import Forbidden, NotFound
 from easel.forms.models import Template, TemplateQuerySet, TemplateVersion
-from easel.projects.models import Invitation, Membership, Project
+from easel.projects.models import Invitation, Membership, Notice, Project
 
 M = TypeVar("M", bound=Model)
 
@@ -76,6 +76,11 @@ def invitation_for(user: User | AnonymousUser, project_pk: UUID, pk: UUID) -> In
     if invitation is None:
         raise NotFound("invitation")
     return invitation
+
+
+def notice_for(user: User | AnonymousUser, pk: UUID) -> Notice:
+    """Return a notice to somebody who manages its project."""
+    return row_for(Notice.objects.select_related("project", "about", "seen_by"), user, pk, Act.MANAGE, "notice")
 
 
 def _templates_met_by(user: User) -> TemplateQuerySet:

@@ -30,10 +30,10 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     class Meta:
         model = Project
         fields = [
-            "id", "name", "guidelines", "template_version", "overlap", "live_quota_person", "live_quota_project",
-            "role", "created_at",
+            "id", "name", "guidelines", "template_version", "overlap", "overlap_lead", "overlap_cap", "paused_at",
+            "pause_reason", "live_quota_person", "live_quota_project", "role", "created_at",
         ]  # fmt: skip
-        read_only_fields = ["id", "template_version", "live_quota_person", "live_quota_project", "created_at"]
+        read_only_fields = [name for name in fields if name not in {"name", "guidelines", "overlap"}]
 
 
 class NewProjectSerializer(serializers.Serializer[Any]):

@@ -10,8 +10,11 @@ from easel.accounts.models import User
 from easel.accounts.roles import Role
 from easel.forms.models import Template
 from easel.projects.access import templates_of
+from easel.projects.services import LONGEST_REASON
 
 MOST_IMAGES_A_DAY = 1_000_000
+MOST_ITEMS = 1_000_000
+"""The highest limit of items that one person may rank."""
 USUAL = "rlhf-image-ranking-batch"
 """The key of the template that a project begins with where nothing else is chosen."""
 
@@ -111,12 +114,44 @@ class SettingsForm(forms.Form):
 class InvitationForm(forms.Form):
     """A new invitation link."""
 
-    role = forms.ChoiceField(choices=Role.choices, initial=Role.ANNOTATOR)
+    role = forms.ChoiceField(
+        choices=Role.choices, initial=Role.ANNOTATOR, help_text="What each role may do: see below."
+    )
     days = forms.IntegerField(min_value=1, max_value=90, initial=7, label="Valid for (days)")
     max_uses = forms.IntegerField(min_value=1, max_value=1_000, initial=1, label="Number of people")
 
 
-class RoleForm(forms.Form):
-    """A member's new role."""
+class ReasonForm(forms.Form):
+    """Why something is paused."""
+
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        label="Reason",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Whoever asks for the next item reads it.",
+    )
+
+
+class MemberForm(forms.Form):
+    """A member's role and limits."""
 
     role = forms.ChoiceField(choices=Role.choices)
+    limit_day = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_ITEMS,
+        label="Items a day",
+        help_text="A day begins at 00:00 UTC. Empty: as the project says.",
+    )
+    limit_total = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_ITEMS,
+        label="Items at all",
+        help_text="Empty: as the project says.",
+    )
+
+    def __init__(self, by_role: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if by_role != Role.OWNER:  # only owners make owners
+            self.fields["role"].choices = [one for one in Role.choices if one[0] != Role.OWNER]  # type: ignore[attr-defined]

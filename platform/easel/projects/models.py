@@ -176,6 +176,11 @@ class Project(models.Model):
         return self.name
 
     @property
+    def unseen_notices(self) -> int:
+        """How many notices wait for an admin, for the tabs; nobody else is told."""
+        return Notice.objects.unseen(self).count() if self.allows["manage"] else 0
+
+    @property
     def allows(self) -> dict[str, bool]:
         """Which acts the asking user's role allows, for templates: `project.allows.manage`."""
         return {act.name.lower(): act in ALLOWED[self.role] for act in Act}
@@ -235,6 +240,13 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user}, {self.role} of {self.project}"
 
+    @property
+    def state(self) -> str:
+        """Whether the user is active, paused or deactivated."""
+        if self.deactivated_at is not None:
+            return "deactivated"
+        return "paused" if self.paused_at is not None else "active"
+
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     """Reads of invitations."""
@@ -267,13 +279,29 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return f"invitation to {self.project} as {self.role}"
 
+    def state_at(self, at: datetime) -> str:
+        """Whether it is open, used, expired or withdrawn."""
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        if self.expires_at <= at:
+            return "expired"
+        return "open" if self.uses < self.max_uses else "used"
+
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     """Reads of notices."""
 
+    def of_project(self, project: Project) -> NoticeQuerySet:
+        """All of a project's, newest first."""
+        return self.filter(project=project).select_related("about", "seen_by").order_by("-id")
+
     def unseen(self, project: Project) -> NoticeQuerySet:
         """What nobody has put away yet, newest first."""
-        return self.filter(project=project, seen_at=None).select_related("about").order_by("-id")
+        return self.of_project(project).filter(seen_at=None)
+
+    def about_person(self, user: User) -> NoticeQuerySet:
+        """Those that are about one person."""
+        return self.filter(about=user)
 
 
 class Notice(models.Model):

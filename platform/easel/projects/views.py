@@ -1,4 +1,4 @@
-"""Project list, settings, people, invitations."""
+"""Project list, settings, invitations, pause, notices. The people's page is annotation's: it tells what they did."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -19,10 +18,10 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.accounts.services import create_user
 from easel.common.errors import InvalidInput
-from easel.projects import services
-from easel.projects.access import invitation_for, member_for, project_for
-from easel.projects.forms import InvitationForm, NewProjectForm, RoleForm, SettingsForm
-from easel.projects.models import Invitation, Membership, Project
+from easel.projects import notices, services
+from easel.projects.access import invitation_for, notice_for, project_for
+from easel.projects.forms import NewProjectForm, SettingsForm
+from easel.projects.models import Project
 from easel.projects.text import to_html
 
 
@@ -69,64 +68,38 @@ def project_settings(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "projects/settings.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-def people(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """List members and invitations; make an invitation, whose link is shown once."""
-    project = project_for(request.user, pk, Act.MANAGE)
-    assert isinstance(request.user, User)
-    form = InvitationForm(request.POST or None)
-    link = None
-    if request.method == "POST" and form.is_valid():
-        chosen = form.cleaned_data
-        _, secret = services.invite(
-            project,
-            chosen["role"],
-            request.user,
-            project.role,
-            timezone.now(),
-            days=chosen["days"],
-            max_uses=chosen["max_uses"],
-        )
-        link = request.build_absolute_uri(reverse("invitation", args=[secret]))
-        form = InvitationForm()
-    context = {
-        "project": project,
-        "members": Membership.objects.of_project(project),
-        "invitations": Invitation.objects.usable(timezone.now()).of_project(project),
-        "form": form,
-        "link": link,
-        "roles": RoleForm.base_fields["role"].choices,  # type: ignore[attr-defined]
-    }
-    return render(request, "projects/people.html", context)
-
-
-@require_POST
-def member_role(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpResponse:
-    """Give a member another role."""
-    member = member_for(request.user, pk, member_pk)
-    form = RoleForm(request.POST)
-    if not form.is_valid():
-        raise InvalidInput("Choose one of the roles.")
-    services.change_role(member, form.cleaned_data["role"], member.by_role)
-    messages.success(request, f"{member.user.display_name} is now {form.cleaned_data['role']}.")
-    return redirect("people", pk)
-
-
-@require_POST
-def remove_member(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpResponse:
-    """End a membership."""
-    member = member_for(request.user, pk, member_pk)
-    services.remove_member(member, member.by_role)
-    messages.success(request, f"{member.user.display_name} is no longer in the project. What they ranked stays.")
-    return redirect("people", pk)
-
-
 @require_POST
 def withdraw_invitation(request: HttpRequest, pk: UUID, invitation_pk: UUID) -> HttpResponse:
     """Make an invitation's link useless."""
     services.withdraw(invitation_for(request.user, pk, invitation_pk), timezone.now())
     messages.success(request, "The invitation is withdrawn; its link lets nobody in any more.")
     return redirect("people", pk)
+
+
+@require_POST
+def pause_project(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give nobody a new item from the next lease on."""
+    project = project_for(request.user, pk, Act.MANAGE)
+    services.pause_project(project, request.POST.get("reason", ""), timezone.now())
+    messages.success(request, "Paused. Nobody gets a new item; what is at hand can be submitted.")
+    return redirect("people", pk)
+
+
+@require_POST
+def resume_project(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give out items again."""
+    services.resume_project(project_for(request.user, pk, Act.MANAGE))
+    messages.success(request, "Resumed. Items are given out again.")
+    return redirect("people", pk)
+
+
+@require_POST
+def see_notice(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Put a notice away, for all of the project's admins."""
+    assert isinstance(request.user, User)
+    notice = notice_for(request.user, pk)
+    notices.put_away(notice, request.user, timezone.now())
+    return redirect("overview" if request.POST.get("back") == "overview" else "people", notice.project_id)
 
 
 @login_not_required

@@ -8,7 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from easel.accounts.models import ApiToken, User
 from easel.accounts.services import create_token, create_user
-from easel.annotation.models import Assignment
+from easel.annotation.models import Annotation, Assignment, Review
+from easel.annotation.review.services import accept
 from easel.common import jobs
 from easel.common.models import Job
 from easel.evaluation.models import Evaluation, ScoreJob, Simulation
@@ -20,7 +21,8 @@ from easel.images import imports
 from easel.images.attempts import attempt
 from easel.images.models import Candidate, GenerationRequest, ImageImport
 from easel.images.services import pause
-from easel.projects.models import Invitation, Membership, Project
+from easel.projects.models import Invitation, Membership, Notice, Project
+from easel.projects.notices import notify
 from easel.projects.services import add_member, create_project, deactivate_member, invite
 from easel.projects.template_services import make_template
 from easel.prompts.conditioning import File, add_picture
@@ -66,16 +68,18 @@ class World:
     invitation: Invitation
     secret: str
     member: Membership
+    review: Review
+    notice: Notice
     token: ApiToken
     with_token: dict[str, APIClient]
     with_session: dict[str, APIClient]
 
 
 def make_world(cast: Cast) -> World:
-    """Two items that are ranked and frozen, two more, one of them leased to bob; a generation request with a dead
+    """Two items that are ranked and frozen, and three more: one ranked by alice, one leased to bob; a generation request with a dead
     part; an import; an invitation.
     """
-    stage.make_items(cast, 4)
+    stage.make_items(cast, 5)
     stage.annotate(cast.project, cast.erin, 2)
     snapshot = take_snapshot(cast.project, cast.dave, timezone.now())
     assert freeze_next("a test")
@@ -123,6 +127,9 @@ def make_world(cast: Cast) -> World:
     publish_draft(template, 1, cast.alice, timezone.now())
     shorter = {**version.definition, "components": version.definition["components"][:-1]}
     save_draft(template, shorter, 1, cast.alice, timezone.now())
+    stage.annotate(cast.project, cast.alice)
+    review = accept(Annotation.objects.filter(annotator=cast.erin)[0], people["reviewer"], timezone.now())
+    notify(cast.project, "gold_failed", "bob missed gold.", timezone.now(), about=cast.bob)
     return World(
         cast=cast,
         template=template,
@@ -145,6 +152,8 @@ def make_world(cast: Cast) -> World:
         invitation=invitation,
         secret=secret,
         member=Membership.objects.get(project=cast.project, user=cast.dave),
+        review=review,
+        notice=Notice.objects.get(project=cast.project),
         token=create_token(cast.bob, "script")[0],
         with_token={name: stage.client_of(user) for name, user in callers.items()},
         with_session={name: stage.browser_of(user) if user else APIClient() for name, user in callers.items()},

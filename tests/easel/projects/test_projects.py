@@ -178,7 +178,7 @@ def test_the_last_owner_cannot_leave_or_step_down(cast: Cast) -> None:
     alice = browser_of(cast.alice)
     row = member(cast, cast.alice)
     remove = alice.post(f"/projects/{cast.project.pk}/people/{row.pk}/remove/")
-    demote = alice.post(f"/projects/{cast.project.pk}/people/{row.pk}/role/", {"role": "admin"}, format="multipart")
+    demote = alice.post(f"/projects/{cast.project.pk}/people/{row.pk}/", {"role": "admin"}, format="multipart")
     assert (remove.status_code, demote.status_code) == (409, 409)
     assert "last owner" in remove.content.decode()
     assert member(cast, cast.alice).role == "owner"
