@@ -14,6 +14,10 @@ from easel.annotation import template_views as template_uses
 from easel.annotation import views as annotation
 from easel.annotation.people import api as members_api
 from easel.annotation.people import views as people
+from easel.annotation.review import adjudication_views as adjudications
+from easel.annotation.review import api as review_api
+from easel.annotation.review import item_views as items
+from easel.annotation.review import views as reviews
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
 from easel.evaluation import overview
@@ -24,8 +28,8 @@ from easel.images import import_api, import_views, serving
 from easel.images import model_views as model_pages
 from easel.images import views as images
 from easel.preferences import api as quality_api
-from easel.preferences import views as quality
 from easel.preferences import own_views as own
+from easel.preferences import views as quality
 from easel.projects import api as projects_api
 from easel.projects import builder_views as builder
 from easel.projects import people_api, template_api
@@ -84,6 +88,14 @@ api = [
     path("projects/<uuid:pk>/generations/", images_api.ProjectGenerations.as_view(), name="generations"),
     path("projects/<uuid:pk>/assignments/", annotation_api.ProjectAssignments.as_view(), name="assignments"),
     path("projects/<uuid:pk>/annotations/", annotation_api.ProjectAnnotations.as_view(), name="annotations"),
+    path("projects/<uuid:pk>/reviews/", review_api.ProjectReviews.as_view(), name="reviews"),
+    path("projects/<uuid:pk>/reviews/bulk/", review_api.BulkReviews.as_view(), name="reviews_bulk"),
+    path("annotations/<uuid:pk>/reviews/", review_api.AnnotationReviews.as_view(), name="annotation_reviews"),
+    path("reviews/<uuid:pk>/", review_api.ReviewDetail.as_view(), name="review"),
+    path("items/<uuid:pk>/", review_api.ItemDetail.as_view(), name="item"),
+    path("items/<uuid:pk>/comments/", review_api.ItemComments.as_view(), name="item_comments"),
+    path("items/<uuid:pk>/adjudication/", review_api.ItemAdjudication.as_view(), name="item_adjudication"),
+    path("comments/<uuid:pk>/", review_api.CommentDetail.as_view(), name="comment"),
     path("projects/<uuid:pk>/progress/", annotation_api.ProjectProgress.as_view(), name="progress"),
     path("projects/<uuid:pk>/quality/", quality_api.ProjectQualityDetail.as_view(), name="quality"),
     path("projects/<uuid:pk>/quality/annotators/", quality_api.ProjectAnnotators.as_view(), name="quality_annotators"),
@@ -190,6 +202,13 @@ urlpatterns = [
         quality.quality_person_table,
         name="quality_person_table",
     ),
+    path("projects/<uuid:pk>/review/", reviews.review, name="review"),
+    path("projects/<uuid:pk>/review/list/", reviews.review_list, name="review_list"),
+    path("projects/<uuid:pk>/review/<uuid:annotation_pk>/fix/", reviews.fix, name="fix_annotation"),
+    path("projects/<uuid:pk>/disagreements/", adjudications.adjudication, name="adjudication"),
+    path("projects/<uuid:pk>/items/<uuid:item_pk>/", items.item, name="item"),
+    path("projects/<uuid:pk>/items/<uuid:item_pk>/comments/", items.item_comments, name="item_comments"),
+    path("projects/<uuid:pk>/items/<uuid:item_pk>/decide/", reviews.rank_anew, name="rank_anew"),
     path("projects/<uuid:pk>/evaluations/", evaluation.evaluations, name="evaluations"),
     path("projects/<uuid:pk>/evaluations/new/", evaluation.new_evaluation, name="new_evaluation"),
     path("projects/<uuid:pk>/leaderboard/", evaluation.leaderboard, name="leaderboard"),

@@ -76,8 +76,8 @@ class World:
 
 
 def make_world(cast: Cast) -> World:
-    """Two items that are ranked and frozen, and three more: one ranked by alice, one leased to bob; a generation request with a dead
-    part; an import; an invitation.
+    """Two items that are ranked and frozen, three more, of which alice ranked one and bob holds one; a generation
+    request with a dead part; an import; an invitation.
     """
     stage.make_items(cast, 5)
     stage.annotate(cast.project, cast.erin, 2)

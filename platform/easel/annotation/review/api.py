@@ -56,7 +56,8 @@ class ReviewedAnnotationSerializer(AnnotationSerializer):
     @extend_schema_field(ReviewSerializer(many=True))
     def get_reviews(self, annotation: Annotation) -> Any:
         """What reviewers said of it."""
-        return ReviewSerializer(Review.objects.of([annotation]), many=True).data
+        said = sorted(annotation.reviews.all(), key=lambda review: review.pk)
+        return ReviewSerializer(said, many=True).data
 
 
 class NewReviewSerializer(serializers.Serializer[Any]):
@@ -176,7 +177,9 @@ class ProjectReviews(APIView):
         project = project_for(request.user, pk, Act.REVIEW)
         assert isinstance(request.user, User)
         rows = to_review(project, request.user, Asked.of(request.query_params))
-        return page_of(self, request, rows, ReviewedAnnotationSerializer, OldestFirst)
+        return page_of(
+            self, request, rows.prefetch_related("reviews__reviewer"), ReviewedAnnotationSerializer, OldestFirst
+        )
 
 
 class AnnotationReviews(APIView):
@@ -319,19 +322,24 @@ def _item(item: Item) -> dict[str, Any]:
     prompt = item.prompt
     words = {"id": prompt.pk, "text": prompt.text, "negative": prompt.negative, "messages": prompt.messages}
     annotations = item.annotations.select_related("annotator", "assignment", "item__prompt").order_by("id")
-    shown = {name: getattr(item, name) for name in InspectedItemSerializer().fields if hasattr(item, name)}
     candidates = [
         {"id": one.pk, "url": f"/images/{one.pk}/", "width": one.width, "height": one.height}
         for one in item.candidates.order_by("pk")
     ]
     found = {
-        **shown,
+        "id": item.pk,
         "project_id": item.project_id,
         "template_version_id": item.template_version_id,
+        "purpose": item.purpose,
+        "state": item.state,
+        "category": item.category,
+        "votes": item.votes,
+        "lead": item.lead,
         "prompt": {**words, "reference": reference},
         "candidates": candidates,
-        "annotations": annotations,
+        "annotations": annotations.prefetch_related("reviews__reviewer"),
         "comments": Comment.objects.on(item),
         "adjudication": getattr(item, "adjudication", None),
+        "created_at": item.created_at,
     }
     return dict(InspectedItemSerializer(found).data)

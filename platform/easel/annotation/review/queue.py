@@ -79,6 +79,25 @@ def to_review(project: Project, by: User, asked: Asked) -> QuerySet[Annotation]:
     return rows.select_related("annotator", "assignment", "item__prompt__conditioning", "item__request").order_by("id")
 
 
+def neighbours(
+    rows: QuerySet[Annotation], at: UUID | None
+) -> tuple[Annotation | None, Annotation | None, Annotation | None]:
+    """Return the row at a place, or else the next one that is there, with the rows before and after it."""
+    current = None
+    if at:
+        current = rows.filter(pk__gte=at).first()
+    current = current or rows.first()
+    if current is None:
+        return None, None, None
+    before = rows.filter(pk__lt=current.pk).order_by("-id").first()
+    return before, current, rows.filter(pk__gt=current.pk).first()
+
+
+def picked(rows: QuerySet[Annotation], chosen: list[UUID]) -> QuerySet[Annotation]:
+    """Those of the rows that somebody has chosen."""
+    return rows.filter(pk__in=chosen)
+
+
 def _flagged(rows: QuerySet[Annotation], flag: str) -> QuerySet[Annotation]:
     if flag == "quick":
         return rows.filter(active_ms__lt=F("assignment__shown_order__len") * QUICK_MS)
@@ -98,10 +117,11 @@ def annotators_to_review(project: Project, asked: Asked) -> list[User]:
     return list(User.objects.filter(pk__in=said.values("annotator")).order_by("username"))
 
 
-def own_waiting(project: Project, by: User) -> int:
-    """How many of a reviewer's own annotations wait for somebody else."""
-    mine = Annotation.objects.collected(project).filter(annotator=by, review_state="waiting")
-    return mine.count()
+def waiting(project: Project, by: User) -> tuple[int, int]:
+    """How many annotations wait for this reviewer, and how many of their own wait for somebody else."""
+    every = Annotation.objects.collected(project).filter(review_state="waiting")
+    own = every.filter(annotator=by).count()
+    return every.count() - own, own
 
 
 def disputed(project: Project, share: float = DISPUTED) -> QuerySet[Item]:
@@ -116,11 +136,23 @@ def disputed(project: Project, share: float = DISPUTED) -> QuerySet[Item]:
     return rows.annotate(agreed=agreed).select_related("prompt__conditioning", "request").order_by("agreed", "id")
 
 
+def page_of_disputes(rows: QuerySet[Item], after: str, size: int) -> tuple[list[Item], str]:
+    """Return some of the disputed items, those after a place in the list, and the place after them; "" at the end."""
+    number, _, key = after.partition("~")
+    try:
+        beyond = Q(agreed__gt=float(number)) | Q(agreed=float(number), id__gt=UUID(key))
+    except ValueError:
+        beyond = Q()
+    found = list(rows.filter(beyond)[: size + 1])
+    last = found[size - 1] if len(found) > size else None
+    return found[:size], f"{last.lead / last.votes!r}~{last.pk}" if last else ""
+
+
 def decided(project: Project) -> QuerySet[Item]:
-    """Items that somebody has decided, the last decision first."""
+    """Items that somebody has decided, the newest items first."""
     rows = Item.objects.filter(project=project, adjudication__isnull=False)
     rows = rows.select_related("prompt__conditioning", "request", "adjudication__by", "adjudication__chosen__annotator")
-    return rows.order_by("-adjudication__created_at", "id")
+    return rows.order_by("-id")
 
 
 def said_of(items: list[Item]) -> list[Annotation]:

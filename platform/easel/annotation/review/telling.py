@@ -123,10 +123,10 @@ def disputes(items: list[Item], by: User) -> list[Dispute]:
     for one in said_of(items):
         given[one.item_id].append(one)
     by_pk = {item.pk: item for item in items}
-    for pk, annotations in given.items():
-        for one in annotations:
+    for pk, of_item in given.items():
+        for one in of_item:
             one.item = by_pk[pk]
-    told = {one.annotation.pk: one.now for one in tell([one for of_item in given.values() for one in of_item])}
+    told = {one.annotation.pk: one.now for one in tell([one for answers in given.values() for one in answers])}
     found = []
     for item in items:
         alike: dict[Any, list[Annotation]] = defaultdict(list)
@@ -152,6 +152,11 @@ def decision_of(item: Item) -> dict[str, Any] | None:
 
 def _key(annotation: Annotation) -> Any:
     return (annotation.all_bad, annotation.ties_are_equal, str([sorted(group) for group in annotation.ranking]))
+
+
+def order_for_adjudicator(item: Item) -> list[UUID]:
+    """The images of an item in an order that tells nothing of who made them, the same at every look."""
+    return sorted(item.candidates.values_list("pk", flat=True), key=lambda pk: _shuffled(item.pk, pk))
 
 
 def _shuffled(item: UUID, annotation: UUID) -> bytes:
