@@ -73,8 +73,8 @@ def own_figures(project: Project, user: User, at: datetime) -> OwnFigures:
     found = mine.aggregate(
         annotations=Count("pk", filter=rank),
         today=Count("pk", filter=rank & Q(created_at__gte=midnight)),
-        active_ms=Sum("active_ms", default=0),
         median_ms=Median("active_ms", filter=rank),
+        spent_ms=Sum("active_ms", default=0),
         gold=Count("pk", filter=gold),
         gold_passed=Count("pk", filter=gold & Q(passed=True)),
     )
@@ -86,6 +86,7 @@ def own_figures(project: Project, user: User, at: datetime) -> OwnFigures:
     again = stored.found.consistency if stored else None
     enough = again is not None and again.n >= LEAST_REPEATS
     return OwnFigures(
+        active_ms=found.pop("spent_ms"),  # in the query, the name would stand for the sum
         **found,
         days=tuple((day, per_day.get(day, 0)) for day in days),
         consistency=again.rate if again and enough else None,

@@ -21,6 +21,7 @@ ROWS: dict[str, Row] = {
     "api:assignment_skip": {"POST": bobs_own(201)},
     "api:assignment_heartbeat": {"PUT": bobs_own()},
     "rank": {"GET": page(RANKERS)},
+    "own_page": {"GET": page(RANKERS)},
     "annotations": {"GET": page(INSPECTORS)},
 }
 
