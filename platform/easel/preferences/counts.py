@@ -215,7 +215,7 @@ def work_of(project: Project) -> dict[str, Work]:
     wanted = Coalesce(F("wants"), F("overlap"), project.overlap)
     counted = rows.values("category").annotate(
         n=Count("*"),
-        done=Count("*", filter=Q(state=Item.State.DONE)),
+        done=Count("pk", filter=Q(state=Item.State.DONE)),
         remaining=Sum(Greatest(wanted - F("votes"), 0), filter=Q(state=Item.State.READY)),
     )
     return {row["category"]: Work(row["n"], row["done"], row["remaining"] or 0) for row in counted}
@@ -224,7 +224,7 @@ def work_of(project: Project) -> dict[str, Work]:
 def answers_by_category(project: Project, kind: str) -> dict[str, tuple[int, int]]:
     """Return for each category how many annotations there are, and how many of them call all images bad."""
     rows = Annotation.objects.collected(project).filter(annotator__kind=kind).order_by()
-    counted = rows.values("item__category").annotate(n=Count("*"), bad=Count("*", filter=Q(all_bad=True)))
+    counted = rows.values("item__category").annotate(n=Count("*"), bad=Count("pk", filter=Q(all_bad=True)))
     return {row["item__category"]: (row["n"], row["bad"]) for row in counted}
 
 
