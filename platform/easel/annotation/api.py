@@ -265,9 +265,7 @@ def _next_after(done: Assignment, user: User, holding: Collection[UUID]) -> dict
     if done.item.audience == GenerationRequest.Audience.REQUESTER:
         return {"next": None}
     try:
-        # An answer to gold may have paused its annotator, or ended their training: then their desk is read anew.
-        known = None if done.item.purpose == Item.Purpose.GOLD else done.desk
-        return {"next": _next(done.item.project, user, holding, known)}
+        return {"next": _next(done.item.project, user, holding, done.desk)}
     except (Paused, LimitReached) as refusal:  # what was submitted is stored all the same
         return {"next": None, "blocked": {"code": refusal.code, "detail": refusal.detail}}
 

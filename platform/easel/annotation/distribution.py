@@ -58,7 +58,7 @@ def refuse_overlap(project: Project, rule: Rule) -> None:
         has = "1 person who ranks" if people == 1 else f"{people} people who rank"
         name = "overlap_cap" if rule.lead else "overlap"
         problems[name] = (
-            f"{wanted} annotators an item cannot be reached: the project has {has}. Invite more, or ask for less."
+            f"{wanted} annotators an item are too many: the project has {has}. Invite more, or ask for less."
         )
     if problems:
         raise InvalidInput(" ".join(problems.values()), fields={name: [said] for name, said in problems.items()})

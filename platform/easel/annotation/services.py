@@ -20,7 +20,7 @@ from easel.annotation.counting import count, recount, verdicts_on
 from easel.annotation.desk import Desk, desk_of
 from easel.annotation.labels import label
 from easel.annotation.models import Annotation, Assignment, Item, Record
-from easel.annotation.queue import begun
+from easel.annotation.queue import Begun, begun
 from easel.annotation.review.services import correct, sampled
 from easel.annotation.stopping import Verdict
 from easel.annotation.storing import Stored, store
@@ -129,7 +129,6 @@ def _gather_request(pk: UUID, at: datetime) -> int:
     return len(made)
 
 
-@transaction.atomic(savepoint=False)
 def lease_next(
     project: Project,
     annotator: User,
@@ -149,7 +148,15 @@ def lease_next(
     desk = desk or desk_of(project, annotator)
     all_own = begun(desk, request)
     own = [one for one in all_own if one.pk not in holding]
-    desk.refuse_rest(sum(one.queued for one in all_own) - sum(one.queued for one in own), at)
+    at_hand = sum(one.queued for one in all_own)
+    desk.refuse_rest(at_hand - sum(one.queued for one in own), at)  # outside a transaction: nothing is rolled back
+    return _lease_next(desk, at, own, at_hand, request)
+
+
+@transaction.atomic(savepoint=False)
+def _lease_next(
+    desk: Desk, at: datetime, own: Collection[Begun], at_hand: int, request: UUID | None
+) -> Assignment | None:
     for one in own:
         if one.state == Assignment.State.RETURNED or one.expires_at > at:
             return Assignment.objects.with_item().get(pk=one.pk)
@@ -158,15 +165,19 @@ def lease_next(
         # leases its next item while it holds its own.
         if _renew(one.pk, at, skip_locked=True):
             return Assignment.objects.with_item().get(pk=one.pk)
-    return lease_new(desk, at, sum(one.queued for one in all_own), request)
+    return lease_new(desk, at, at_hand, request)
 
 
 def _still_needed(assignment: Assignment, at: datetime) -> bool:
-    """Tell whether a locked assignment's item needs it: its lease is live, or nobody else has taken its place."""
+    """Tell whether a locked assignment's item needs it: its lease is live, or nobody else has taken its place.
+
+    A web server whose clock is ahead may have given the place of a live lease away: what was counted already decides.
+    """
+    item = assignment.item
     if assignment.state == Assignment.State.OPEN and assignment.expires_at > at:
-        return True
-    others = Assignment.objects.taking_part(at).filter(item=assignment.item).exclude(pk=assignment.pk)
-    return others.count() < assignment.item.needs
+        return assignment.assigned_by_id is not None or item.votes < item.needs
+    others = Assignment.objects.taking_part(at).filter(item=item).exclude(pk=assignment.pk)
+    return others.count() < item.needs
 
 
 @transaction.atomic(savepoint=False)

@@ -153,7 +153,9 @@ class RecordQuerySet(models.QuerySet["Record"]):
         mine.update(
             submitted=F("submitted") - 1,
             submitted_on_day=Case(
-                When(day=annotation.created_at.date(), then=F("submitted_on_day") - 1), default=F("submitted_on_day")
+                When(day=annotation.created_at.date(), then=F("submitted_on_day") - 1),
+                default=F("submitted_on_day"),
+                output_field=models.PositiveIntegerField(),
             ),
         )
         if annotation.passed is not None:
