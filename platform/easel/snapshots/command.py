@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import click
@@ -13,6 +14,7 @@ from django.utils import timezone
 from easel.common.errors import Refusal
 from easel.projects.console import json_option, owner_of, project_of, project_option, tell
 from easel.snapshots import exports
+from easel.snapshots.filters import REVIEWS, Filters
 from easel.snapshots.formats import FORMATS, format_named
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import take_snapshot
@@ -59,12 +61,33 @@ def export(project_pk: UUID, format_: str, out: Path | None, include_simulated: 
 @project_option
 @click.option("--name", default="", help="Snapshot and a number if left out.")
 @click.option("--include-simulated", is_flag=True, help="With the annotations of simulated annotators.")
+@click.option(
+    "--review",
+    type=click.Choice(list(REVIEWS)),
+    default="not_returned",
+    show_default=True,
+    help="By what reviewers said: accepted takes only what they accepted, fixed or decided.",
+)
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is frozen.")
 @json_option
-def snapshot(project_pk: UUID, name: str, include_simulated: bool, wait: bool, as_json: bool) -> None:
+def snapshot(
+    project_pk: UUID,
+    name: str,
+    include_simulated: bool,
+    review: Literal["not_returned", "accepted", "any"],
+    wait: bool,
+    as_json: bool,
+) -> None:
     """Freeze a project's annotations up to now, for training."""
     project = project_of(project_pk)
-    taken = take_snapshot(project, owner_of(project), timezone.now(), name=name, include_simulated=include_simulated)
+    taken = take_snapshot(
+        project,
+        owner_of(project),
+        timezone.now(),
+        name=name,
+        filters=Filters(review=review),
+        include_simulated=include_simulated,
+    )
     if wait:
         with click.progressbar(length=taken.job.total, label="Freezing", file=sys.stderr) as bar:
             while taken.live:

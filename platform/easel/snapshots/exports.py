@@ -34,6 +34,7 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
     Components marked `exclude` are left out of the answers. Simulated annotators are left out unless asked for.
     """
     rows = Annotation.objects.exportable(project, include_simulated=include_simulated)
+    rows = rows.select_related("item__adjudication")
     excluded: dict[object, frozenset[str]] = {}
     for page in _pages(rows.iterator(chunk_size=PAGE)):
         candidates = _candidates_of(page)
@@ -51,6 +52,9 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
                 "created_at": row.created_at.isoformat(),
                 "active_ms": row.active_ms,
                 "surplus": row.assignment.state == row.assignment.State.SURPLUS,
+                "review": row.review_state or None,
+                "revision": row.revision,
+                "adjudication": _decision(row),
                 "held_out": row.item.prompt.held_out,
                 "evaluation": _is_of_evaluation(row),
                 "template": version.template.key,
@@ -79,6 +83,15 @@ def judgements(project: Project, *, include_simulated: bool = False) -> Iterator
                     for candidate in (candidates[pk] for pk in row.assignment.shown_order)
                 ],
             }
+
+
+def _decision(row: Annotation) -> dict[str, Any] | None:
+    """The last word on the item where annotators disagreed, which stands above what the row says; None without one."""
+    found = getattr(row.item, "adjudication", None)
+    if found is None:
+        return None
+    said = {"ranking": found.ranking, "ties_are_equal": found.ties_are_equal, "all_bad": found.all_bad}
+    return {"by": pseudonym(found.by_id), "created_at": found.created_at.isoformat(), **said}
 
 
 def _is_of_evaluation(row: Annotation) -> bool:
@@ -132,22 +145,31 @@ def pairs(ranking: list[list[str]]) -> Iterator[tuple[str, str]]:
 def write_trl(project: Project, file: Path | IO[bytes], *, include_simulated: bool = False) -> int:
     """Write TRL's preference format (`prompt`, `chosen`, `rejected`) as Parquet with the images inside; count rows.
 
-    Left out are surplus annotations, those that call every image bad (a pair of two bad images teaches nothing that
-    the annotator meant), and those of held-out prompts and of evaluations, which are for measuring. Raises
-    StorageError where an image's file is missing.
+    Of an item that a reviewer decided, the decision is written once, in place of what its annotators said. Left out
+    are surplus annotations, returned ones that nobody has corrected yet, those that call every image bad (a pair of
+    two bad images teaches nothing that the annotator meant), and those of held-out prompts and of evaluations, which
+    are for measuring. Raises StorageError where an image's file is missing.
     """
     written = 0
     files = storage()
     with pq.ParquetWriter(file, TRL_SCHEMA, compression="zstd") as writer:
         group: list[dict[str, Any]] = []
+        decided: set[str] = set()
         for row in judgements(project, include_simulated=include_simulated):
-            if row["surplus"] or row["all_bad"] or row["held_out"] or row["evaluation"]:
+            if row["surplus"] or row["review"] == "returned" or row["held_out"] or row["evaluation"]:
+                continue
+            if decision := row["adjudication"]:
+                if row["item"] in decided:
+                    continue
+                decided.add(row["item"])
+            said = decision or row
+            if said["all_bad"]:
                 continue
             images = {
                 one["id"]: {"bytes": files.read(one["file"]), "path": Path(one["file"]).name}
                 for one in row["candidates"]
             }
-            for winner, loser in pairs(row["ranking"]):
+            for winner, loser in pairs(said["ranking"]):
                 group.append({"prompt": row["prompt"], "chosen": images[winner], "rejected": images[loser]})
                 if len(group) == ROW_GROUP:
                     written += _flush(writer, group)

@@ -23,8 +23,16 @@ CATEGORY = "category"
 """The column of a prompt's metadata that names its category."""
 
 
+REVIEWS = {
+    "not_returned": "All but what they returned",
+    "accepted": "Only what they accepted, fixed or decided",
+    "any": "All, also what they returned",
+}
+"""What may be asked of reviewers' verdicts, in words."""
+
+
 class Filters(Contract):
-    """What is asked of annotations; a filter that is left out takes all."""
+    """What is asked of annotations; a filter that is left out takes all, save what reviewers have returned."""
 
     since: date | None = None
     until: date | None = None
@@ -33,9 +41,9 @@ class Filters(Contract):
     categories: tuple[str, ...] = Field(default=(), max_length=1_000)
     least_agreement: float | None = Field(default=None, ge=0, le=1)
     """How often an item's annotators must agree on two images; items with one annotator are left out then."""
-    verdict: Literal["any"] = "any"
-    """What reviewers said. There are no reviews yet: where they are built, "accepted" becomes a choice here and a
-    condition in `chosen`."""
+    review: Literal["not_returned", "accepted", "any"] = "not_returned"
+    """By what reviewers said: all but what they returned and nobody has corrected yet; what they accepted, fixed or
+    decided; or whatever they said."""
 
     @model_validator(mode="after")
     def _days_are_in_order(self) -> Filters:
@@ -50,14 +58,24 @@ def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: d
     Never among them: what was annotated of held-out prompts or of evaluations, which nothing may be trained on, what
     was annotated of texts, which has no images, surplus annotations, and what measures annotators: gold and repeats.
     """
-    rows = Annotation.objects.collected(project).filter(
-        created_at__lte=at,
-        assignment__state=Assignment.State.SUBMITTED,
-        item__prompt__held_out=False,
-        item__request__isnull=False,
-    ).exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
+    states = [Assignment.State.SUBMITTED]
+    if filters.review == "any":
+        states.append(Assignment.State.RETURNED)
+    rows = (
+        Annotation.objects.collected(project)
+        .filter(
+            created_at__lte=at,
+            assignment__state__in=states,
+            item__prompt__held_out=False,
+            item__request__isnull=False,
+        )
+        .exclude(item__request__kind=GenerationRequest.Kind.EVALUATION)
+    )
     if not include_simulated:
         rows = rows.filter(annotator__kind=User.Kind.HUMAN)
+    if filters.review == "accepted":  # a decision on the whole item stands for its annotations
+        good = [Annotation.ReviewState.ACCEPTED, Annotation.ReviewState.FIXED]
+        rows = rows.filter(Q(review_state__in=good) | Q(item__adjudication__isnull=False))
     if filters.since:
         rows = rows.filter(created_at__gte=_midnight(filters.since))
     if filters.until and filters.until < date.max:
@@ -83,6 +101,7 @@ def in_words(filters: Filters) -> list[tuple[str, str]]:
         "To": filters.until.isoformat() if filters.until else "",
         "Form": str(version) if version else "",
         "Categories": ", ".join(filters.categories),
+        "Reviewers": REVIEWS[filters.review] if filters.review != "not_returned" else "",
         "Least agreement": "" if filters.least_agreement is None else f"{filters.least_agreement:.0%}",
     }
     return [(name, value) for name, value in said.items() if value]

@@ -21,7 +21,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 
 from easel.accounts.models import User
-from easel.annotation.models import Annotation, Item
+from easel.annotation.models import Adjudication, Annotation, Item
 from easel.common.errors import Refusal
 from easel.common.storage import storage
 from easel.forms.models import TemplateVersion
@@ -69,6 +69,8 @@ class Passed:
     disagreement: int = 0
     silent: int = 0
     """Nobody compared two of their images, or all who did call every one bad."""
+    decided: int = 0
+    """Items that are taken, and of which a reviewer's decision counts in place of what their annotators said."""
     models: set[UUID] = field(default_factory=set)
 
 
@@ -165,6 +167,8 @@ def remarks(manifest: folders.Manifest, passed: Passed) -> tuple[str, ...]:
         found.append(f"Left out: {_count(passed.disagreement, 'item')} whose annotators agree less than was asked.")
     if passed.silent:
         found.append(f"Left out: {_count(passed.silent, 'item')} of which nobody ranked two images, or all were bad.")
+    if passed.decided:
+        found.append(f"A reviewer decided {_count(passed.decided, 'item')} on which annotators disagreed.")
     return tuple(found)
 
 
@@ -224,8 +228,11 @@ def _preferences(snapshot: DatasetSnapshot, passed: Passed, pulse: Pulse) -> Ite
     weights = _weights(snapshot, pulse)
     for page in _pages(snapshot):
         images = _images_of([item for item, _ in page], passed)
-        for item, said in page:
-            pulse.beat("weighing annotations", more=len(said))
+        decisions = _decisions_on([item for item, _ in page], snapshot)
+        for item, every in page:
+            decision = decisions.get(item)
+            said = every if decision is None else [_as_decided(decision, every[0])]
+            pulse.beat("weighing annotations", more=len(every))
             split = splits.of(said[0].text)
             if split is None:  # it is near a held-out prompt
                 continue
@@ -237,9 +244,10 @@ def _preferences(snapshot: DatasetSnapshot, passed: Passed, pulse: Pulse) -> Ite
             together = aggregate(len(places), judgements)
             if not together.pairs:
                 passed.silent += 1
-            elif least is not None and (together.agreement is None or together.agreement < least):
+            elif least is not None and decision is None and (together.agreement is None or together.agreement < least):
                 passed.disagreement += 1
             else:
+                passed.decided += decision is not None
                 yield Preference(
                     item=item,
                     split=split,
@@ -267,6 +275,23 @@ class _Said(NamedTuple):
     text: str
     negative: str
     category: str | None
+
+
+def _decisions_on(items: list[UUID], snapshot: DatasetSnapshot) -> dict[UUID, Adjudication]:
+    rows = Adjudication.objects.filter(created_at__lte=snapshot.created_at)
+    return {row.item_id: row for row in rows.filter(item__in=items)}
+
+
+def _as_decided(decision: Adjudication, said: _Said) -> _Said:
+    """What a reviewer decided, in the place of what annotators said of the same item."""
+    return said._replace(
+        annotator=decision.by_id,
+        kind=User.Kind.HUMAN,
+        ranking=decision.ranking,
+        ties_are_equal=decision.ties_are_equal,
+        all_bad=decision.all_bad,
+        active_ms=0,
+    )
 
 
 def _pages(snapshot: DatasetSnapshot) -> Iterator[list[tuple[UUID, list[_Said]]]]:

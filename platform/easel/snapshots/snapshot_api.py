@@ -22,7 +22,7 @@ from easel.common.schema import documented, documented_list
 from easel.projects.access import project_for
 from easel.snapshots.access import snapshot_for
 from easel.snapshots.archives import archive, folder_name
-from easel.snapshots.filters import Filters
+from easel.snapshots.filters import REVIEWS, Filters
 from easel.snapshots.models import DatasetSnapshot
 from easel.snapshots.services import MAX_NAME, take_snapshot
 from easel.snapshots.splits import Shares
@@ -49,8 +49,10 @@ class FiltersSerializer(serializers.Serializer[Any]):
         max_value=1,
         help_text="How often an item's annotators must agree on two images; an item with one annotator is left out.",
     )
-    verdict = serializers.ChoiceField(
-        choices=["any"], required=False, help_text="What reviewers said; there are no reviews yet."
+    review = serializers.ChoiceField(
+        choices=list(REVIEWS.items()),
+        required=False,
+        help_text="By what reviewers said. Left out: not_returned, all but what was returned and not corrected.",
     )
 
 

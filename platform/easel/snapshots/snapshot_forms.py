@@ -9,7 +9,7 @@ from django import forms
 
 from easel.forms.models import TemplateVersion
 from easel.projects.models import Project
-from easel.snapshots.filters import Filters, categories_of
+from easel.snapshots.filters import REVIEWS, Filters, categories_of
 from easel.snapshots.services import MAX_NAME
 from easel.snapshots.splits import Shares
 
@@ -34,6 +34,9 @@ class SnapshotForm(forms.Form):
         max_value=100,
         label="Least agreement (%)",
         help_text="Leaves out items on which annotators agree less, and those that one person ranked.",
+    )
+    review = forms.ChoiceField(
+        choices=list(REVIEWS.items()), required=False, initial="not_returned", label="Reviewers’ verdicts"
     )
     include_simulated = forms.BooleanField(required=False, label="With simulated annotators")
     validation = forms.IntegerField(min_value=0, max_value=50, initial=5, label="Validation (%)")
@@ -72,6 +75,7 @@ class SnapshotForm(forms.Form):
             template_version=version.pk if version else None,
             categories=tuple(clean.get("categories") or ()),
             least_agreement=agreement / 100 if agreement else None,
+            review=clean.get("review") or "not_returned",
         )
 
     def shares(self) -> Shares:

@@ -94,7 +94,7 @@ def _answers(
     """Yield the annotations that count, with the answer of the first component that is wanted, where it was given."""
     rows = Annotation.objects.exportable(project, include_simulated=include_simulated)
     for row in rows.iterator(chunk_size=PAGE):
-        if row.assignment.state == Assignment.State.SURPLUS or row.item.prompt.held_out:
+        if row.assignment.state != Assignment.State.SUBMITTED or row.item.prompt.held_out:
             continue
         part = _first(form_of(row.item.template_version_id), wanted)
         answer = row.answers.get(part.name) if part else None

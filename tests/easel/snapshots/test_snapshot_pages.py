@@ -109,7 +109,7 @@ def test_a_snapshot_that_fails_says_why(cast: Cast, dave: APIClient) -> None:
     [
         ({"filters": {"since": "yesterday"}}, "filters.since"),
         ({"filters": {"since": "2026-02-02", "until": "2026-02-01"}}, "filters"),
-        ({"filters": {"verdict": "accepted"}}, "filters.verdict"),
+        ({"filters": {"review": "praised"}}, "filters.review"),
         ({"filters": {"least_agreement": 70}}, "filters.least_agreement"),
         ({"filters": {"template_version": "1"}}, "filters.template_version"),
         ({"split": {"seed": -1}}, "split.seed"),
