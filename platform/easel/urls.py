@@ -12,6 +12,9 @@ from easel.annotation import live_api
 from easel.annotation import template_api as template_uses_api
 from easel.annotation import template_views as template_uses
 from easel.annotation import views as annotation
+from easel.annotation.gold import api as gold_api
+from easel.annotation.gold import training_api as gold_training_api
+from easel.annotation.gold import views as gold
 from easel.annotation.people import api as members_api
 from easel.annotation.people import views as people
 from easel.annotation.review import adjudication_views as adjudications
@@ -132,6 +135,17 @@ api = [
     path("projects/<uuid:pk>/attempts/", live_api.ProjectAttempts.as_view(), name="attempts"),
     path("attempts/<uuid:pk>/", live_api.AttemptDetail.as_view(), name="attempt"),
     path("attempts/<uuid:pk>/cancel/", live_api.AttemptCancel.as_view(), name="attempt_cancel"),
+    path("projects/<uuid:pk>/gold/", gold_api.ProjectGold.as_view(), name="gold_items"),
+    path("projects/<uuid:pk>/gold/automatic/", gold_api.ProjectGoldAutomatic.as_view(), name="gold_automatic"),
+    path("projects/<uuid:pk>/gold/unanimous/", gold_api.ProjectGoldUnanimous.as_view(), name="gold_unanimous"),
+    path("projects/<uuid:pk>/gold/waiting/", gold_api.ProjectGoldWaiting.as_view(), name="gold_waiting"),
+    path("gold/<uuid:pk>/", gold_api.GoldDetail.as_view(), name="gold"),
+    path("projects/<uuid:pk>/training/", gold_training_api.ProjectTraining.as_view(), name="training"),
+    path(
+        "projects/<uuid:pk>/training/<uuid:member_pk>/",
+        gold_training_api.MemberTraining.as_view(),
+        name="member_training",
+    ),
     path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
     path(
         "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"
@@ -209,6 +223,15 @@ urlpatterns = [
     path("projects/<uuid:pk>/items/<uuid:item_pk>/", items.item, name="item"),
     path("projects/<uuid:pk>/items/<uuid:item_pk>/comments/", items.item_comments, name="item_comments"),
     path("projects/<uuid:pk>/items/<uuid:item_pk>/decide/", reviews.rank_anew, name="rank_anew"),
+    path("projects/<uuid:pk>/gold/", gold.gold_list, name="gold"),
+    path("projects/<uuid:pk>/gold/new/", gold.new_gold, name="new_gold"),
+    path("projects/<uuid:pk>/gold/unanimous/", gold.unanimous, name="gold_unanimous"),
+    path("projects/<uuid:pk>/gold/automatic/", gold.make_automatically, name="gold_automatic"),
+    path("projects/<uuid:pk>/gold/automatic/cancel/", gold.cancel_automatic, name="cancel_gold_automatic"),
+    path("projects/<uuid:pk>/gold/waiting/", gold.look_at_gold, name="look_at_gold"),
+    path("projects/<uuid:pk>/gold/<uuid:gold_pk>/", gold.change_gold, name="change_gold"),
+    path("projects/<uuid:pk>/training/", gold.training_page, name="gold_training"),
+    path("projects/<uuid:pk>/training/<uuid:member_pk>/", gold.member_training, name="member_training"),
     path("projects/<uuid:pk>/evaluations/", evaluation.evaluations, name="evaluations"),
     path("projects/<uuid:pk>/evaluations/new/", evaluation.new_evaluation, name="new_evaluation"),
     path("projects/<uuid:pk>/leaderboard/", evaluation.leaderboard, name="leaderboard"),

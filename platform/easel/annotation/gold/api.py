@@ -52,7 +52,7 @@ class GoldSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(source="item_id", help_text="Of its item.")
     prompt = serializers.CharField(source="item.prompt.text")
-    source = serializers.ChoiceField(choices=Gold.Source.choices)
+    source = serializers.ChoiceField(choices=Gold.Source.choices)  # type: ignore[assignment]  # a name of rest_framework
     candidates = serializers.SerializerMethodField(help_text="All of its images.")
     ranking = serializers.SerializerMethodField(
         help_text="The right answer as an order; images that may stand anywhere are absent."

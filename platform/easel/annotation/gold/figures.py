@@ -59,7 +59,7 @@ def doubtful(project: Project) -> list[UUID]:
     return [pk for pk, rate in rates.items() if rate.doubtful]
 
 
-def _good_annotators(project: Project) -> Collection[int]:
+def _good_annotators(project: Project) -> list[UUID]:
     share = Cast("gold_passed", FloatField()) / F("gold")
     found = Record.objects.filter(project=project, gold__gte=SEEN).annotate(share=share).filter(share__gte=GOOD)
     return list(found.values_list("annotator", flat=True))

@@ -17,6 +17,7 @@ from easel.annotation.gold.scoring import fault_of
 from easel.annotation.models import Annotation, Assignment, Gold, Item
 from easel.common.errors import Conflict, InvalidInput
 from easel.forms.models import form_of
+from easel.images.browsing import containing
 from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 
@@ -108,6 +109,14 @@ def make_of_annotation(
     """Make gold of an annotation: what it says is the known answer. Raises InvalidInput where it says nothing."""
     answer = answer_of(annotation.ranking, all_bad=True if annotation.all_bad else None)
     return make(annotation.item, answer, by, at, note=note, training=training)
+
+
+def choosable(project: Project, words: str) -> QuerySet[Item]:
+    """Items of a project that gold can be made of by hand, newest first; every word must stand in their prompt."""
+    rows = Item.objects.to_rank().filter(project=project, request__isnull=False)
+    rows = rows.exclude(audience=GenerationRequest.Audience.REQUESTER)
+    found: QuerySet[Item] = containing(rows, "prompt__text", words)
+    return found.select_related("prompt").prefetch_related("candidates").order_by("-pk")
 
 
 @transaction.atomic
