@@ -16,6 +16,7 @@ export class Draft extends EventTarget {
   #dirty = false;
   #saving = null;
   #stopped = false;
+  #tried = new Set(); // what was sent since the last answer: the server may have it although no answer came
   savedAt = 0;
   state = ""; // "", "unsaved", "saved", "local": kept in this browser, the server did not take it
   newer = null; // the draft of another tab, while the person has not decided
@@ -57,6 +58,7 @@ export class Draft extends EventTarget {
     if (this.#saving) return this.#schedule(SAVE_AFTER_MS);
     this.#dirty = false;
     const body = { answers: this.#read().answers, version: this.#version };
+    this.#tried.add(inOrder(body.answers));
     this.#saving = this.#api.send("PUT", `assignments/${this.#id}/draft/`, body, { keepalive });
     try {
       this.#settle(await this.#saving);
@@ -106,9 +108,14 @@ export class Draft extends EventTarget {
     if (this.#stopped) return;
     if (status === 200) {
       this.#version = body.version;
+      this.#tried.clear();
       this.savedAt = Date.now();
       this.#keep(this.#dirty);
       this.#show(this.#dirty ? "unsaved" : "saved");
+    } else if (status === 409 && body?.code === "stale_draft" && this.#tried.has(inOrder(body.draft.answers))) {
+      this.#version = body.draft.version; // it is this tab's own, whose answer was lost on the way
+      this.#dirty = true;
+      this.#schedule(0);
     } else if (status === 409 && body?.code === "stale_draft") {
       this.#dirty = true;
       this.newer = body.draft;
@@ -139,4 +146,9 @@ export class Draft extends EventTarget {
     this.state = state;
     this.dispatchEvent(new Event("change"));
   }
+}
+
+// One text for the same answers, in whatever order their names come back from the server.
+function inOrder(answers) {
+  return JSON.stringify(answers, (_, value) => (value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort()) : value));
 }
