@@ -13,11 +13,15 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 from easel.annotation import services as annotation
+from easel.annotation.gold import automatic
 from easel.common.broker import app
 from easel.common.models import Job
 from easel.evaluation.scoring import claim_scores, request_scores
 from easel.evaluation.simulation import start_simulation
 from easel.images.models import Candidate
+from easel.images.services import request_images
+from easel.projects.models import Project
+from easel.registry.models import ModelVersion
 from easel.snapshots.services import take_snapshot
 
 from generation.types import Failure, Progress
@@ -114,17 +118,45 @@ def _finish(cast: Cast) -> dict[str, Any]:
     return {"message": training.result(training.claim()).model_dump(mode="json")}
 
 
+def _select(cast: Cast) -> dict[str, Any]:
+    other = ModelVersion.objects.create(
+        name="Painter 2", kind="adapter", base=cast.model, family="lora", location="storage:ab/cd.safetensors",
+        sha256="ab" * 32, created_at=timezone.now(),
+    )  # fmt: skip
+    Project.objects.filter(pk=cast.project.pk).update(selection="active")
+    prompts = stage.make_prompts(cast.project, "a hen", "a fox")
+    request_images(cast.project, cast.model, prompts, cast.alice, timezone.now(), images_per_prompt=1, compared=[other])
+    stage.work_off()
+    annotation.gather(timezone.now())
+    return {}
+
+
+def _make_gold(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 3)
+    automatic.start(cast.project, cast.alice, timezone.now(), count=3, kinds=["blur", "noise", "blocks"])
+    return {}
+
+
+def _measure(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 2)
+    stage.annotate(cast.project, cast.bob, 2)
+    return {}
+
+
 TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.evaluation.advance": _advance,
     "easel.evaluation.claim_scores": _claim_scores,
     "easel.evaluation.record_scores": _record_scores,
+    "easel.evaluation.select": _select,
     "easel.annotation.gather": _gather,
+    "easel.annotation.make_gold": _make_gold,
     "easel.images.claim": _claim,
     "easel.images.preview": _preview,
     "easel.images.record": _record,
     "easel.jobs.fail": _fail,
     "easel.jobs.progress": _progress,
     "easel.jobs.sweep": _sweep,
+    "easel.preferences.measure": _measure,
     "easel.snapshots.freeze": _freeze,
     "easel.training.claim": _claim_run,
     "easel.training.finish": _finish,

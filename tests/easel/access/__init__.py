@@ -7,7 +7,9 @@ from typing import Any, Protocol
 from tests.easel.access import (
     accounts,
     annotation,
+    curate,
     evaluation,
+    gold,
     images,
     projects,
     prompts,
@@ -37,7 +39,9 @@ class App(Protocol):
 APPS: list[App] = [
     accounts,
     annotation,
+    curate,
     evaluation,
+    gold,
     images,
     projects,
     prompts,

@@ -8,7 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from easel.accounts.models import ApiToken, User
 from easel.accounts.services import create_token, create_user
-from easel.annotation.models import Annotation, Assignment, Review
+from easel.annotation.gold import making
+from easel.annotation.models import Annotation, Assignment, Gold, Item, Review
 from easel.annotation.review.services import accept
 from easel.common import jobs
 from easel.common.models import Job
@@ -70,6 +71,11 @@ class World:
     member: Membership
     review: Review
     notice: Notice
+    item: Item
+    gold: Gold
+    bulk_act: BulkAct
+    query: SavedQuery
+    subset: Subset
     token: ApiToken
     with_token: dict[str, APIClient]
     with_session: dict[str, APIClient]
@@ -130,7 +136,14 @@ def make_world(cast: Cast) -> World:
     stage.annotate(cast.project, cast.alice)
     review = accept(Annotation.objects.filter(annotator=cast.erin)[0], people["reviewer"], timezone.now())
     notify(cast.project, "gold_failed", "bob missed gold.", timezone.now(), about=cast.bob)
+    item = Item.objects.to_rank().filter(project=cast.project, request__kind="render").earliest("id")
+    answer = making.answer_of([[str(pk)] for pk in item.candidates.values_list("pk", flat=True)])
+    gold = making.make(item, answer, cast.alice, timezone.now())
+    chosen = Chosen(tuple(Item.objects.filter(project=cast.project).values_list("pk", flat=True)[:1]))
     return World(
+        bulk_act=start_act(cast.project, "flag", chosen, {}, cast.erin, timezone.now()),
+        query=save_query(cast.project, "All", Filters(), cast.erin, timezone.now()),
+        subset=make_subset(cast.project, "Some", cast.erin, timezone.now()),
         cast=cast,
         template=template,
         request=request,
@@ -154,6 +167,8 @@ def make_world(cast: Cast) -> World:
         member=Membership.objects.get(project=cast.project, user=cast.dave),
         review=review,
         notice=Notice.objects.get(project=cast.project),
+        item=item,
+        gold=gold,
         token=create_token(cast.bob, "script")[0],
         with_token={name: stage.client_of(user) for name, user in callers.items()},
         with_session={name: stage.browser_of(user) if user else APIClient() for name, user in callers.items()},
