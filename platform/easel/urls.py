@@ -12,6 +12,7 @@ from easel.annotation import live_api
 from easel.annotation import template_api as template_uses_api
 from easel.annotation import template_views as template_uses
 from easel.annotation import views as annotation
+from easel.annotation.curate import urls as curate
 from easel.annotation.gold import api as gold_api
 from easel.annotation.gold import training_api as gold_training_api
 from easel.annotation.gold import views as gold
@@ -21,6 +22,8 @@ from easel.annotation.review import adjudication_views as adjudications
 from easel.annotation.review import api as review_api
 from easel.annotation.review import item_views as items
 from easel.annotation.review import views as reviews
+from easel.annotation.settings import api as settings_api
+from easel.annotation.settings import views as settings
 from easel.common import views as common
 from easel.evaluation import api as evaluation_api
 from easel.evaluation import overview
@@ -49,6 +52,7 @@ from easel.training import api as training_api
 from easel.training import views as training
 
 api = [
+    *curate.api,
     path("schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
     path("me/", accounts_api.Me.as_view(), name="me"),
     path("me/profile/", accounts_api.Profile.as_view(), name="profile"),
@@ -68,6 +72,8 @@ api = [
     path("models/<uuid:pk>/", registry_api.ModelDetail.as_view(), name="model"),
     path("projects/", projects_api.Projects.as_view(), name="projects"),
     path("projects/<uuid:pk>/", projects_api.ProjectDetail.as_view(), name="project"),
+    path("projects/<uuid:pk>/settings/", settings_api.ProjectSettings.as_view(), name="project_settings"),
+    path("projects/<uuid:pk>/overlap/", settings_api.ProjectOverlap.as_view(), name="project_overlap"),
     path("projects/<uuid:pk>/pause/", people_api.ProjectPause.as_view(), name="project_pause"),
     path("projects/<uuid:pk>/invitations/", people_api.ProjectInvitations.as_view(), name="invitations"),
     path(
@@ -157,6 +163,7 @@ api = [
 ]
 
 urlpatterns = [
+    *curate.pages,
     path("healthz", common.healthz, name="healthz"),
     path("readyz", common.readyz, name="readyz"),
     path("api/v1/", include((api, "api"))),
@@ -270,7 +277,8 @@ urlpatterns = [
         projects.withdraw_invitation,
         name="withdraw_invitation",
     ),
-    path("projects/<uuid:pk>/settings/", projects.project_settings, name="project_settings"),
+    path("projects/<uuid:pk>/settings/", settings.project_settings, name="project_settings"),
+    path("projects/<uuid:pk>/settings/overlap/", settings.overlap_progress, name="overlap_progress"),
     path("invitations/<slug:secret>/", projects.invitation, name="invitation"),
     path("generations/<uuid:pk>/retry/", images.retry_generation, name="retry_generation"),
     path("generations/<uuid:pk>/pause/", images.pause_generation, name="pause_generation"),

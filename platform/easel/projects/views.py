@@ -1,4 +1,6 @@
-"""Project list, settings, invitations, pause, notices. The people's page is annotation's: it tells what they did."""
+"""Project list, invitations, pause, notices. Settings and people are pages of annotation: items follow the ones, and
+the others are told with what they did.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,8 @@ from easel.accounts.services import create_user
 from easel.common.errors import InvalidInput
 from easel.projects import notices, services
 from easel.projects.access import invitation_for, notice_for, project_for
-from easel.projects.forms import NewProjectForm, SettingsForm
+from easel.projects.forms import NewProjectForm
 from easel.projects.models import Project
-from easel.projects.text import to_html
 
 
 @require_safe
@@ -51,21 +52,6 @@ def new_project(request: HttpRequest) -> HttpResponse:
         messages.success(request, "The project is there. Add its prompts next.")
         return redirect("prompts", project.pk)
     return render(request, "projects/new.html", {"form": form})
-
-
-@require_http_methods(["GET", "POST"])
-def project_settings(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Change a project's name, its guidelines, and how many images annotators may have made."""
-    project = project_for(request.user, pk, Act.MANAGE)
-    form = SettingsForm(
-        request.POST or None, initial={name: getattr(project, name) for name in SettingsForm.base_fields}
-    )
-    if request.method == "POST" and form.is_valid():
-        services.change_project(project, **form.cleaned_data)
-        messages.success(request, "Saved. Annotators see the new guidelines with their next item.")
-        return redirect("project_settings", project.pk)
-    context = {"project": project, "form": form, "guidelines_html": to_html(project.guidelines)}
-    return render(request, "projects/settings.html", context)
 
 
 @require_POST

@@ -35,6 +35,9 @@ ROWS: dict[str, Row] = {
     "api:notice_seen": {"POST": api(MANAGERS, 201)},
     "withdraw_invitation": {"POST": act(MANAGERS)},
     "project_settings": {"GET": page(MANAGERS), "POST": act(MANAGERS)},
+    "overlap_progress": {"GET": page(MANAGERS)},
+    "api:project_settings": {"GET": api(MANAGERS), "PATCH": api(MANAGERS)},
+    "api:project_overlap": {"GET": api(MANAGERS), "PUT": api(MANAGERS, 202)},
     "invitation": {"GET": all_of(200, 200) | {"deactivated": 403}, "POST": all_of(200, 302) | {"deactivated": 403}},
 }
 
@@ -70,5 +73,7 @@ def bodies(world: World) -> dict[str, dict[str, Any]]:
         "member": {"role": "annotator"},
         "api:member": {"limit_day": 50},
         **{key: {"reason": "The guidelines change."} for key in PAUSES},
+        "api:project_settings": {"gold_share": 20},
+        "api:project_overlap": {"start": 1},
         "project_settings": {"name": "Icons", "guidelines": "Be kind."},
     }
