@@ -8,10 +8,12 @@ from hashlib import sha256
 from io import BytesIO
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.accounts.roles import Role
 from easel.accounts.services import create_token
+from easel.annotation.access import assignment_for
 from easel.annotation.models import Annotation
 from easel.annotation.services import gather, submit
 from easel.common import jobs
@@ -137,7 +139,9 @@ def rank(
         else:
             groups.append([shown[int(mark) - 1]])
     answers = {"ranking": groups, "all_bad": shape.startswith("!"), "rationale": why}
-    annotation, _ = submit(assignment, answers, int(seconds * 1000), timezone.now())
+    with transaction.atomic():
+        held = assignment_for(who, assignment.pk, lock=True)
+        annotation, _ = submit(held, answers, int(seconds * 1000), timezone.now())
     if at:
         Annotation.objects.filter(pk=annotation.pk).update(created_at=at)
     return annotation

@@ -379,10 +379,13 @@ def test_an_annotator_is_offered_ranking_only(busy: Cast, window: Windows) -> No
 def test_an_engineer_sees_the_project_but_is_not_offered_to_change_it(busy: Cast, window: Windows) -> None:
     page = window(busy.dave).open(path_of(busy.project))
     tabs = page.get_by_role("navigation", name="This project").get_by_role("link")
-    assert tabs.all_inner_texts() == [
-        "Overview", "Templates", "Prompts", "Generate", "Images", "Annotations", "Snapshots", "Fine-tune", "Evaluate",
-        "Export",
-    ]  # fmt: skip
+    assert tabs.all_inner_texts() == ["Overview", "Prepare", "Rankings", "Models"]
+    tabs.get_by_text("Prepare").click()
+    assert tabs.all_inner_texts()[4:] == ["Templates", "Prompts", "Generate", "Images"]
+    tabs.get_by_text("Models").click()
+    assert tabs.all_inner_texts()[4:] == ["Snapshots", "Fine-tune", "Evaluate", "Export"]
+    page.go_back()
+    page.go_back()
     expect(page.get_by_role("link", name="Rank images")).to_have_count(0)
 
 
