@@ -31,6 +31,8 @@ def content_words(prompt: str) -> frozenset[str]:
 
 
 def _singular(word: str) -> str:
+    if word.endswith(("xes", "ches", "shes", "sses", "zes", "oes")):
+        return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > SHORTEST else word
 
 
