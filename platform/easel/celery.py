@@ -31,4 +31,5 @@ app.conf.beat_schedule = {
     "measure quality": {"task": "easel.preferences.measure", "schedule": 30.0},
     "make gold": {"task": "easel.annotation.make_gold", "schedule": 15.0},
     "advance evaluations": {"task": "easel.evaluation.advance", "schedule": 5.0},
+    "select comparisons": {"task": "easel.evaluation.select", "schedule": 15.0},
 }

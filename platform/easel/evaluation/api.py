@@ -24,6 +24,7 @@ from easel.evaluation.figures import Beside, result_of
 from easel.evaluation.leaderboard import Board, Row, board_of
 from easel.evaluation.models import Evaluation, Simulation
 from easel.evaluation.results import Tally
+from easel.evaluation.selecting import Asked, asked_next
 from easel.evaluation.tastes import MAX_NOISE, TASTES
 from easel.images.services import MAX_IMAGES_PER_PROMPT
 from easel.projects.access import project_for
@@ -257,9 +258,27 @@ class RowSerializer(serializers.Serializer[Row]):
     strength = serializers.FloatField(help_text="Log worth, counted from the mean of all.")
     low = serializers.FloatField()
     high = serializers.FloatField()
+    weighed = serializers.FloatField(
+        allow_null=True,
+        help_text="The strength with each vote weighed by how unlikely its draw was; null: draws were not by what "
+        "votes tell.",
+    )
     won = serializers.IntegerField()
     tied = serializers.IntegerField()
     lost = serializers.IntegerField()
+
+
+class AskedSerializer(serializers.Serializer[Asked]):
+    """Models that are compared next, where the project asks for the comparisons that tell most."""
+
+    models = serializers.SerializerMethodField()
+    votes = serializers.IntegerField(help_text="So far, on each two of them, together.")
+    probability = serializers.FloatField(help_text="Of the next draw.")
+
+    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
+    def get_models(self, asked: Asked) -> list[str]:
+        """Return their ids."""
+        return [str(model.pk) for model in asked.models]
 
 
 class BoardSerializer(serializers.Serializer[Board]):
@@ -269,6 +288,12 @@ class BoardSerializer(serializers.Serializer[Board]):
     prompts = serializers.IntegerField()
     connected = serializers.BooleanField(help_text="Whether votes say how each two models compare.")
     rows = RowSerializer(many=True)
+    asked_next = serializers.SerializerMethodField()
+
+    @extend_schema_field(AskedSerializer(many=True))
+    def get_asked_next(self, board: Board) -> list[dict[str, Any]]:
+        """Return the likeliest first; empty where items come as they were made."""
+        return [AskedSerializer(one).data for one in asked_next(self.context["project"])]
 
 
 class ProjectLeaderboard(APIView):
@@ -290,7 +315,7 @@ class ProjectLeaderboard(APIView):
             message = "judges is people or simulated."
             raise InvalidInput(message, fields={"judges": [message]})
         kind = User.Kind.SIMULATED if judges == "simulated" else User.Kind.HUMAN
-        return Response(BoardSerializer(board_of(project, kind)).data)
+        return Response(BoardSerializer(board_of(project, kind), context={"project": project}).data)
 
 
 class NewSimulationSerializer(serializers.Serializer[Any]):

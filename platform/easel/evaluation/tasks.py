@@ -10,7 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from easel.common.jobs import StaleLease
-from easel.evaluation import scoring, services
+from easel.evaluation import scoring, selecting, services
 from finetune.types import ScoreResult, TrainClaim
 
 logger = logging.getLogger(__name__)
@@ -37,3 +37,9 @@ def record_scores(message: dict[str, Any]) -> None:
 def advance() -> None:
     """Bring evaluations and simulated annotators forward: rung when images were measured, and by the clock."""
     services.advance(at=timezone.now())
+
+
+@shared_task(name="easel.evaluation.select")
+def select() -> None:
+    """Reckon anew which models are compared next, where projects ask for that: by the clock."""
+    selecting.select(at=timezone.now())

@@ -24,6 +24,7 @@ from easel.evaluation.forms import EvaluateForm, SimulateForm
 from easel.evaluation.leaderboard import board_of
 from easel.evaluation.models import Evaluation, Simulation
 from easel.evaluation.results import in_words
+from easel.evaluation.selecting import asked_next
 from easel.evaluation.tastes import TASTES
 from easel.images.progress import progress_of_one
 from easel.projects.access import may, project_for
@@ -150,6 +151,8 @@ def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponse:
         "board": board,
         "people": people,
         "both": all(one.votes for one in boards.values()),
+        "selecting": project.selection == Project.Selection.ACTIVE,
+        "matchups": asked_next(project),
         "reach": max([0.5, *(max(abs(row.low), abs(row.high)) for row in board.rows)]),
         "may_train": may(project.role, Act.TRAIN),
     }

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.models.items import rule_of
 from easel.annotation.stopping import Rule
@@ -33,6 +35,8 @@ class ModelVote:
     prompt: UUID
     weight: float
     """1 on average."""
+    drawn: float | None
+    """How likely its two models were to be drawn, where they were drawn by what votes tell; None: they were not."""
 
 
 @dataclass(slots=True)
@@ -41,8 +45,8 @@ class _Answers:
 
     prompt: UUID
     rule: Rule
-    said: list[tuple[list[list[str]], bool, bool]]
-    """Each ranking, whether all are bad, and whether those that share a place are equal."""
+    said: list[tuple[list[list[str]], bool, bool, float | None]]
+    """Each ranking, whether all are bad, whether those that share a place are equal, and how likely it was drawn."""
 
 
 def votes_of(project: Project, kind: str) -> list[ModelVote]:
@@ -51,7 +55,7 @@ def votes_of(project: Project, kind: str) -> list[ModelVote]:
     Items of two images whose number of votes hung on what these were have weights that make up for it (`unbiased`); the
     votes of items with more images count 1 each, as those of items with a fixed number do.
     """
-    compared = Item.objects.to_rank().filter(project=project, request__compared__isnull=False)
+    compared = _compared(project)
     models: dict[UUID, dict[str, UUID]] = {}
     links = Item.candidates.through.objects.filter(item__in=compared)
     for item, candidate, model in links.values_list("item", "candidate", "candidate__model").iterator(PAGE):
@@ -60,34 +64,35 @@ def votes_of(project: Project, kind: str) -> list[ModelVote]:
     weighed = {item: _weights(one, sorted(models.get(item, {}))) for item, one in answers.items()}
     scale = _scale(answers, weighed)
     return [
-        ModelVote(a, b, score, one.prompt, 1.0 if weight is None else weight * scale[one.rule])
+        ModelVote(a, b, score, one.prompt, 1.0 if weight is None else weight * scale[one.rule], drawn)
         for item, one in answers.items()
-        for (a, b, score), weight in _pairs(one, models.get(item, {}), weighed[item])
+        for (a, b, score), weight, drawn in _pairs(one, models.get(item, {}), weighed[item])
     ]
+
+
+def _compared(project: Project) -> QuerySet[Item]:
+    """A project's comparisons; for use within others, for an item of three models stands here twice."""
+    return Item.objects.to_rank().filter(project=project, request__compared__isnull=False)
 
 
 def _answers(project: Project, kind: str) -> dict[UUID, _Answers]:
     """Return what counts of the answers about a project's comparisons, by item."""
     rows = (
         Annotation.objects.filter(
-            item__project=project,
-            item__purpose=Item.Purpose.RANK,
-            item__request__compared__isnull=False,
-            annotator__kind=kind,
-            assignment__state=Assignment.State.SUBMITTED,
+            item__in=_compared(project), annotator__kind=kind, assignment__state=Assignment.State.SUBMITTED
         )
         .order_by("id")
         .values_list(
             "item", "item__prompt", "item__overlap", "item__overlap_lead", "item__overlap_cap", "ranking", "all_bad",
-            "ties_are_equal",
+            "ties_are_equal", "assignment__probability",
         )
     )  # fmt: skip
     found: dict[UUID, _Answers] = {}
     usual = rule_of(project)
-    for item, prompt, overlap, lead, cap, ranking, all_bad, equal in rows.iterator(PAGE):
+    for item, prompt, overlap, lead, cap, ranking, all_bad, equal, drawn in rows.iterator(PAGE):
         if item not in found:
             found[item] = _Answers(prompt, Rule(overlap, lead, cap) if overlap else usual, [])
-        found[item].said.append((ranking, all_bad, equal))
+        found[item].said.append((ranking, all_bad, equal, drawn))
     return found
 
 
@@ -97,7 +102,7 @@ def _weights(answers: _Answers, images: list[str]) -> list[float] | None:
         return None
     kinds = [
         kind_of(ranking, images[0], images[1], all_bad=all_bad, ties_are_equal=equal)
-        for ranking, all_bad, equal in answers.said
+        for ranking, all_bad, equal, _ in answers.said
     ]
     return weights(kinds, answers.rule)
 
@@ -113,11 +118,11 @@ def _scale(answers: dict[UUID, _Answers], weighed: dict[UUID, list[float] | None
 
 def _pairs(
     answers: _Answers, models: dict[str, UUID], weighed: list[float] | None
-) -> Iterator[tuple[tuple[UUID, UUID, float], float | None]]:
-    """Yield (a, b, score of a) of every two models that the answers compare, each with its weight."""
-    for place, (ranking, all_bad, equal) in enumerate(answers.said):
+) -> Iterator[tuple[tuple[UUID, UUID, float], float | None, float | None]]:
+    """Yield (a, b, score of a) of every two models that answers compare, its weight, and how likely its draw was."""
+    for place, (ranking, all_bad, equal, drawn) in enumerate(answers.said):
         for one, other in combinations(sorted(models), 2):
             a, b = models[one], models[other]
             score = score_of(ranking, other, one, all_bad=all_bad, ties_are_equal=equal)
             if score is not None and a != b:
-                yield (a, b, score), weighed[place] if weighed else None
+                yield (a, b, score), weighed[place] if weighed else None, drawn
