@@ -20,7 +20,7 @@ from easel.accounts.models import User
 from easel.annotation import distribution
 from easel.annotation.curate.choosing import Chosen
 from easel.annotation.curate.kinds import change_of
-from easel.annotation.curate.paging import COUNTED
+from easel.annotation.curate.paging import count_of
 from easel.annotation.curate.subsets import subset_of
 from easel.annotation.models import Assignment, BulkAct, BulkActItem, Item, Subset
 from easel.common.broker import send_on_commit
@@ -38,7 +38,7 @@ Kind = BulkAct.Kind
 
 @dataclass(frozen=True)
 class Estimate:
-    """How many items an act is about, and how many of them it would change; COUNTED + 1 says that there are more."""
+    """How many items an act is about, and how many it would change; paging.COUNTED + 1 says that there are more."""
 
     chosen: int
     changed: int
@@ -79,11 +79,7 @@ def estimate(project: Project, kind: str, chosen: Chosen, value: Mapping[str, An
     """Return how many items an act would change, without doing it."""
     rows = chosen.rows(project)
     change = change_of(_act(project, kind, value, by, at), project)
-    return Estimate(_counted(rows), _counted(rows.filter(change.applies)))
-
-
-def _counted(rows: QuerySet[Item]) -> int:
-    return rows[: COUNTED + 1].values("pk").count()
+    return Estimate(count_of(rows), count_of(rows.filter(change.applies)))
 
 
 def _act(project: Project, kind: str, value: Mapping[str, Any], by: User, at: datetime) -> BulkAct:
@@ -118,7 +114,7 @@ def start(project: Project, kind: str, chosen: Chosen, value: Mapping[str, Any],
 
 def _keep(act: BulkAct, rows: QuerySet[Item]) -> int:
     """Remember the items of an act; return how many."""
-    sql, params = rows.order_by().values("pk").query.sql_with_params()
+    sql, params = rows.order_by().values("id").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO annotation_bulkactitem (act_id, item_id) "  # noqa: S608 -- Django wrote the query

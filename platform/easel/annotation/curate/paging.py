@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from easel.annotation.curate.filters import ORDERS, Filters
@@ -28,7 +31,8 @@ def page_of_items(rows: QuerySet[Item], filters: Filters, after: str, size: int)
             rows = rows.filter(Q((f"lead__{beyond}", lead)) | Q((f"pk__{beyond}", pk)))
         else:
             rows = rows.filter(Q((f"pk__{beyond}", pk)))
-    found = list(rows[: size + 1])
+    with near_reads():
+        found = list(rows[: size + 1])
     return Page(found[:size], _token(found[size - 1], by_lead) if len(found) > size else None)
 
 
@@ -46,4 +50,17 @@ def _place(after: str, by_lead: bool) -> tuple[float, UUID] | None:
 
 def count_of(rows: QuerySet[Item]) -> int:
     """How many there are, exactly up to COUNTED; one more where there are more."""
-    return rows[: COUNTED + 1].values("pk").count()
+    with near_reads():
+        return rows[: COUNTED + 1].values("pk").count()
+
+
+@contextmanager
+def near_reads() -> Iterator[None]:
+    """Tell Postgres that a row is read nearly as fast by itself as in a row of them, as on every SSD and in memory.
+
+    Its default is of spinning discs: it reads a million rows to find ten thousand.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL random_page_cost = 1.1")
+        yield
+        cursor.execute("SET LOCAL random_page_cost = DEFAULT")

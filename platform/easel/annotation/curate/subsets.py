@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet
 
 from easel.accounts.models import User
-from easel.annotation.curate.filters import Filters
+from easel.annotation.curate.filters import Filters, read_filters
 from easel.annotation.models import SavedQuery, Subset
 from easel.common.errors import Conflict, InvalidInput
 from easel.projects.models import Project
@@ -75,6 +75,14 @@ def save_query(
             return SavedQuery.objects.create(project=project, name=name, filters=kept, created_by=by, created_at=at)
     except IntegrityError as error:
         raise Conflict(f"There is a query {name!r} already. Overwrite it, or choose another name.") from error
+
+
+def address_of(query: SavedQuery) -> str:
+    """A saved query as the query of an address; empty where filters were renamed since it was kept."""
+    try:
+        return read_filters(query.filters).query
+    except InvalidInput:
+        return ""
 
 
 def delete_query(query: SavedQuery) -> None:

@@ -63,7 +63,9 @@ class BulkAct(models.Model):
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=10, choices=State.choices, default=State.GOING)
     total = models.PositiveIntegerField(help_text="Items that were chosen.")
-    done = models.PositiveIntegerField(default=0, help_text="Of these, how many were looked at (on the way back: anew).")
+    done = models.PositiveIntegerField(
+        default=0, help_text="Of these, how many were looked at (on the way back: anew)."
+    )
     changed = models.PositiveIntegerField(default=0, help_text="Items that it changed, and that were not changed back.")
     after = models.UUIDField(null=True, help_text="The last item that was looked at.")
     created_at = models.DateTimeField()

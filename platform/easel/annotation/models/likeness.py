@@ -34,12 +34,8 @@ class Twins(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="twins")
-    first = models.ForeignKey(
-        Candidate, on_delete=models.CASCADE, related_name="+"
-    )
-    second = models.ForeignKey(
-        Candidate, on_delete=models.CASCADE, related_name="+"
-    )
+    first = models.ForeignKey(Candidate, on_delete=models.CASCADE, related_name="+")
+    second = models.ForeignKey(Candidate, on_delete=models.CASCADE, related_name="+")
     distance = models.PositiveSmallIntegerField(help_text="Bits that differ, of 64.")
 
     class Meta:
