@@ -267,7 +267,7 @@ def _tell_of_person(project: Project, row: AnnotatorQuality, flags: Sequence[Fla
     begun = [code for code in now if code not in row.told]
     if begun:
         who = User.objects.get(pk=row.annotator_id)
-        for code in begun:
+        for code in ["verdict"] if "verdict" in begun else begun:  # it names the others
             notify(project, f"quality_{code}", f"{who.display_name}: {now[code]}", at, about=who)
     return sorted(now)
 

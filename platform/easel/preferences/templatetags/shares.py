@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from easel.preferences.figures import Share
+from easel.preferences.figures import Flag, Share
 
 register = template.Library()
 
@@ -31,6 +31,21 @@ def span(share: Share) -> str:
 def hundredth(value: float | None) -> float:
     """Where a share stands on a line of 100."""
     return round(100 * (value or 0.0), 1)
+
+
+@register.filter
+def short(flag: Flag) -> str:
+    """Write a flag in a word and its number: "gold 40%"."""
+    words = {
+        "gold": "gold",
+        "position": f"image {chr(64 + int(flag.numbers.get('place', 1)))} first",
+        "consistency": "with self",
+        "agreement": "with others",
+        "ties": "ties",
+        "all_bad": "all bad",
+        "speed": "too fast",
+    }
+    return f"{words.get(flag.code, flag.code)} {percent(flag.numbers.get('share', flag.numbers.get('rate')))}"
 
 
 @register.simple_tag
