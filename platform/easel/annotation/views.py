@@ -59,6 +59,7 @@ def rank(request: HttpRequest, pk: UUID) -> HttpResponse:
         "project": project,
         "guidelines_html": to_html(project.guidelines) if project.guidelines else "",
         "may_inspect": may(project.role, Act.INSPECT),
+        "earlier_form": version.pk != project.template_version_id,
     }
     return render(request, "annotation/rank.html", {**context, **_page(version.form, config, project, request.user)})
 
