@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import ExpressionWrapper, F, FloatField, Func, IntegerField, Q, QuerySet
+from django.db.models import Exists, ExpressionWrapper, F, FloatField, Func, IntegerField, OuterRef, Q, QuerySet
 
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Assignment, Item
@@ -31,6 +31,8 @@ FLAGS = {
     "tie": "All equal",
     "corrected": "Corrected",
 }
+COUNTED = 10_000
+"""More rows than these are told as "more than"."""
 DISPUTED = 0.5
 """Of what the votes could agree on, so little or less is a disagreement."""
 SHARES = {"0.25": "strongly", "0.5": "clearly", "0.99": "at all"}
@@ -68,7 +70,7 @@ class _Length(Func):
 
 def to_review(project: Project, by: User, asked: Asked) -> QuerySet[Annotation]:
     """Annotations that a reviewer may look at, oldest first; one's own are not among them."""
-    rows = Annotation.objects.collected(project).exclude(annotator=by)
+    rows: QuerySet[Annotation] = Annotation.objects.collected(project).exclude(annotator=by)
     states = ["", asked.state, "waiting"] if asked.state == "new" else [asked.state]
     rows = rows.filter(review_state__in=states)
     rows = rows.filter(assignment__state__in=[Assignment.State.SUBMITTED, Assignment.State.RETURNED])
@@ -110,11 +112,15 @@ def _flagged(rows: QuerySet[Annotation], flag: str) -> QuerySet[Annotation]:
     return rows.filter(revision__gt=0) if flag == "corrected" else rows.filter(all_bad=True)
 
 
-def annotators_to_review(project: Project, asked: Asked) -> list[User]:
-    """Whose annotations are in that state, by name."""
-    states = ["", "waiting"] if asked.state == "new" else [asked.state]
-    said = Annotation.objects.collected(project).filter(review_state__in=states)
-    return list(User.objects.filter(pk__in=said.values("annotator")).order_by("username"))
+def annotators_of(project: Project) -> list[User]:
+    """The members of a project who have annotated something, by name."""
+    said = Annotation.objects.filter(project=project, annotator=OuterRef("pk"))
+    return list(User.objects.filter(Exists(said), memberships__project=project).order_by("username"))
+
+
+def count_of(rows: QuerySet[Annotation]) -> int:
+    """Count rows, no further than to one more than COUNTED."""
+    return rows.order_by()[: COUNTED + 1].count()
 
 
 def waiting(project: Project, by: User) -> tuple[int, int]:

@@ -23,10 +23,12 @@ from easel.annotation.review import services
 from easel.annotation.review.access import annotation_for, item_for, review_for
 from easel.annotation.review.judging import answering_part, judging_part
 from easel.annotation.review.queue import (
+    COUNTED,
     FLAGS,
     STATES,
     Asked,
-    annotators_to_review,
+    annotators_of,
+    count_of,
     neighbours,
     picked,
     to_review,
@@ -256,8 +258,9 @@ def _context(project: Project, by: User, asked: Asked) -> dict[str, Any]:
         "asked": asked,
         "states": STATES.items(),
         "flags": FLAGS.items(),
-        "annotators": annotators_to_review(project, asked),
-        "count": to_review(project, by, asked).count(),
+        "annotators": annotators_of(project),
+        "count": count_of(to_review(project, by, asked)),
+        "counted": COUNTED,
         "waiting": for_me,
         "own": own,
     }
