@@ -14,10 +14,12 @@ from django.apps import apps
 from django.utils import timezone
 from easel.annotation import services as annotation
 from easel.annotation.gold import automatic
+from easel.annotation.models import BulkAct, BulkActItem
 from easel.common.broker import app
 from easel.common.models import Job
 from easel.evaluation.scoring import claim_scores, request_scores
 from easel.evaluation.simulation import start_simulation
+from easel.images.hashing import hash_some
 from easel.images.models import Candidate
 from easel.images.services import request_images
 from easel.projects.models import Project
@@ -143,14 +145,35 @@ def _measure(cast: Cast) -> dict[str, Any]:
     return {}
 
 
+def _liken(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 2)
+    return {"rounds": 1}
+
+
+def _compare(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 2, colours=1)
+    hash_some()
+    return {}
+
+
+def _bulk_acts(cast: Cast) -> dict[str, Any]:
+    items = stage.make_items(cast, 2)
+    act = BulkAct.objects.create(project=cast.project, kind="flag", by=cast.alice, total=2, created_at=timezone.now())
+    BulkActItem.objects.bulk_create(BulkActItem(act=act, item=item) for item in items)
+    return {}
+
+
 TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.evaluation.advance": _advance,
     "easel.evaluation.claim_scores": _claim_scores,
     "easel.evaluation.record_scores": _record_scores,
     "easel.evaluation.select": _select,
+    "easel.annotation.bulk_acts": _bulk_acts,
+    "easel.annotation.compare_images": _compare,
     "easel.annotation.gather": _gather,
     "easel.annotation.make_gold": _make_gold,
     "easel.images.claim": _claim,
+    "easel.images.liken": _liken,
     "easel.images.preview": _preview,
     "easel.images.record": _record,
     "easel.jobs.fail": _fail,

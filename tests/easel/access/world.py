@@ -8,8 +8,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from easel.accounts.models import ApiToken, User
 from easel.accounts.services import create_token, create_user
+from easel.annotation.curate.acts import start as start_act
+from easel.annotation.curate.choosing import Chosen
+from easel.annotation.curate.filters import Filters
+from easel.annotation.curate.subsets import make_subset, save_query
 from easel.annotation.gold import making
-from easel.annotation.models import Annotation, Assignment, Gold, Item, Review
+from easel.annotation.models import Annotation, Assignment, BulkAct, Gold, Item, Review, SavedQuery, Subset
 from easel.annotation.review.services import accept
 from easel.common import jobs
 from easel.common.models import Job
@@ -139,9 +143,8 @@ def make_world(cast: Cast) -> World:
     item = Item.objects.to_rank().filter(project=cast.project, request__kind="render").earliest("id")
     answer = making.answer_of([[str(pk)] for pk in item.candidates.values_list("pk", flat=True)])
     gold = making.make(item, answer, cast.alice, timezone.now())
-    chosen = Chosen(tuple(Item.objects.filter(project=cast.project).values_list("pk", flat=True)[:1]))
     return World(
-        bulk_act=start_act(cast.project, "flag", chosen, {}, cast.erin, timezone.now()),
+        bulk_act=start_act(cast.project, "flag", Chosen((item.pk,)), {}, cast.erin, timezone.now()),
         query=save_query(cast.project, "All", Filters(), cast.erin, timezone.now()),
         subset=make_subset(cast.project, "Some", cast.erin, timezone.now()),
         cast=cast,

@@ -221,16 +221,16 @@ def test_the_page_says_how_many_before_and_offers_the_way_back_after(cast: Cast,
     browser = browser_of(cast.alice)
     address = f"/projects/{cast.project.pk}/curate/acts/"
     asked = {"act": "flag", "item": [str(one.pk) for one in items], "back": "order=oldest"}
-    look = browser.post(address, asked).content.decode()
+    look = browser.post(address, asked, format="multipart").content.decode()
     assert "<strong>3 items</strong> of 3 will change." in look
     assert not Item.objects.exclude(flagged_at=None).exists()
-    done = browser.post(address, {**asked, "sure": "yes"}, follow=True)
+    done = browser.post(address, {**asked, "sure": "yes"}, format="multipart", follow=True)
     assert done.redirect_chain == [(f"/projects/{cast.project.pk}/curate/?order=oldest", 302)]
     assert "Flag: 3 items changed" in done.content.decode()
     act = BulkAct.objects.get()
     assert f"/curate/acts/{act.pk}/undo/" in done.content.decode()
     back = browser.post(f"/curate/acts/{act.pk}/undo/", follow=True).content.decode()
     assert "Flag was taken back for 3 items." in back
-    refused = browser.post(address, {"act": "add", "item": [str(items[0].pk)], "subset": "None"})
+    refused = browser.post(address, {"act": "add", "item": [str(items[0].pk)], "subset": "None"}, format="multipart")
     assert (refused.status_code, b"There is no subset" in refused.content) == (400, True)
-    assert browser.post(address, {"act": "flag", "item": "x"}).status_code == 400
+    assert browser.post(address, {"act": "flag", "item": "x"}, format="multipart").status_code == 400

@@ -254,5 +254,5 @@ def _undo(act: BulkAct, ids: Sequence[UUID]) -> int:
         open_ones = Assignment.objects.filter(
             item__in=ids, annotator=act.value["annotator"], assigned_by=act.by, created_at=act.created_at
         )
-        return open_ones.filter(state=Assignment.State.OPEN, draft=None).update(expires_at=timezone.now())
+        return open_ones.filter(state=Assignment.State.OPEN, draft__isnull=True).update(expires_at=timezone.now())
     return len(restored)

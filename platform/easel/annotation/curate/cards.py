@@ -30,6 +30,11 @@ class Card:
     alike: int = 0
     """How many of its images look like another one of the project."""
 
+    @property
+    def flagged_for(self) -> list[tuple[str, int]]:
+        """What annotators flagged images for, by name."""
+        return sorted(self.flags.items())
+
 
 def cards_of(items: Sequence[Item]) -> list[Card]:
     """The items with all that is shown of them, in five statements however many they are."""
@@ -84,10 +89,8 @@ def _count_complaints(cards: dict[UUID, Card]) -> None:
 def flags_in(answers: object) -> set[str]:
     """The flags that an annotation sets on images: see FLAGS_AN_IMAGE."""
     found: set[str] = set()
-    by_image = [
-        answer for answer in (answers.values() if isinstance(answers, dict) else ()) if isinstance(answer, dict)
-    ]
-    for answer in by_image:
+    by_name = answers.values() if isinstance(answers, dict) else ()
+    for answer in (one for one in by_name if isinstance(one, dict)):
         for flags in answer.values():
             if isinstance(flags, list):
                 found |= {flag for flag in flags if isinstance(flag, str)}
