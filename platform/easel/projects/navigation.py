@@ -69,8 +69,8 @@ SECTIONS = (
     Section(
         "Rankings",
         (
-            Entry("Annotations", "annotations", Act.INSPECT),
-            Entry("Review", "review", Act.REVIEW, ("review_list", "adjudication", "fix_annotation")),
+            Entry("Annotations", "annotations", Act.INSPECT, ("item",)),
+            Entry("Review", "review", Act.REVIEW, ("review_list", "adjudication", "fix_annotation", "rank_anew")),
             Entry("Quality", "quality", Act.INSPECT, ("quality_person",)),
             Entry("Gold", "gold", Act.MANAGE, ("new_gold", "gold_unanimous", "gold_automatic", "gold_training")),
         ),
