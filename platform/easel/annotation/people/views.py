@@ -16,6 +16,7 @@ from easel.accounts.models import User
 from easel.accounts.roles import TELLS, Act, Role, table
 from easel.annotation.people import services
 from easel.annotation.people.figures import STATES, headcount_of, people_of, work_of
+from easel.common.errors import Refusal
 from easel.common.paging import page_of
 from easel.projects import services as projects
 from easel.projects.access import may, member_for, project_for
@@ -68,11 +69,17 @@ def member(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpResponse:
     found = member_for(request.user, pk, member_pk)
     limits = {"limit_day": found.limit_day, "limit_total": found.limit_total}
     form = MemberForm(found.by_role, request.POST or None, initial={"role": found.role, **limits})
+    status = 200
     if request.method == "POST" and form.is_valid():
-        services.change_member(found, found.by_role, timezone.now(), **form.cleaned_data)
-        messages.success(request, f"Saved. It counts from {found.user.display_name}'s next item on.")
-        return redirect("member", pk, member_pk)
-    return render(request, "people/member.html", _context(request, pk, member_pk, form))
+        try:
+            services.change_member(found, found.by_role, timezone.now(), **form.cleaned_data)
+        except Refusal as refusal:  # the last owner, for instance: told where it was asked
+            form.add_error(None, refusal.detail)
+            status = refusal.status
+        else:
+            messages.success(request, f"Saved. It counts from {found.user.display_name}'s next item on.")
+            return redirect("member", pk, member_pk)
+    return render(request, "people/member.html", _context(request, pk, member_pk, form), status=status)
 
 
 def _context(request: HttpRequest, pk: UUID, member_pk: UUID, form: MemberForm) -> dict[str, Any]:
