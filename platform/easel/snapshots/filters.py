@@ -13,7 +13,7 @@ from django.db.models.lookups import In
 from pydantic import Field, model_validator
 
 from easel.accounts.models import User
-from easel.annotation.models import Annotation, Assignment
+from easel.annotation.models import Annotation, Assignment, Item, Subset
 from easel.forms.models import TemplateVersion
 from easel.images.models import GenerationRequest
 from easel.projects.models import Project
@@ -44,6 +44,8 @@ class Filters(Contract):
     review: Literal["not_returned", "accepted", "any"] = "not_returned"
     """By what reviewers said: all but what they returned and nobody has corrected yet; what they accepted, fixed or
     decided; or whatever they said."""
+    subset: UUID | None = None
+    """Of items that somebody chose in Curate: what is in it when the snapshot is frozen."""
 
     @model_validator(mode="after")
     def _days_are_in_order(self) -> Filters:
@@ -82,6 +84,9 @@ def chosen(project: Project, filters: Filters, *, include_simulated: bool, at: d
         rows = rows.filter(created_at__lt=_midnight(filters.until) + timedelta(days=1))
     if filters.template_version:
         rows = rows.filter(item__template_version=filters.template_version)
+    if filters.subset:
+        inside = Item.subsets.through.objects.filter(subset=filters.subset, subset__project=project)
+        rows = rows.filter(item__in=inside.values("item"))
     if filters.categories:
         category = KeyTextTransform(CATEGORY, "item__prompt__metadata")
         rows = rows.filter(In(category, list(filters.categories)))
@@ -96,11 +101,13 @@ def in_words(filters: Filters) -> list[tuple[str, str]]:
     """What a snapshot was asked to take, as names and values."""
     versions = TemplateVersion.objects.select_related("template")
     version = versions.filter(pk=filters.template_version).first() if filters.template_version else None
+    subset = Subset.objects.filter(pk=filters.subset).first() if filters.subset else None
     said = {
         "From": filters.since.isoformat() if filters.since else "",
         "To": filters.until.isoformat() if filters.until else "",
         "Form": str(version) if version else "",
         "Categories": ", ".join(filters.categories),
+        "Subset": (subset.name if subset else "one that was deleted since") if filters.subset else "",
         "Reviewers": REVIEWS[filters.review] if filters.review != "not_returned" else "",
         "Least agreement": "" if filters.least_agreement is None else f"{filters.least_agreement:.0%}",
     }

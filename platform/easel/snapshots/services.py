@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from easel.accounts.models import User
+from easel.annotation.curate.subsets import subset_of
 from easel.common import jobs
 from easel.common.errors import Refusal
 from easel.common.models import Job
@@ -46,6 +47,8 @@ def take_snapshot(
     Raises NothingToLearn where the annotations say at once that nothing could be learned from them.
     """
     filters, shares = filters or Filters(), shares or Shares()
+    if filters.subset:
+        subset_of(project, str(filters.subset))  # refuses one that is not there
     found = survey(project, filters, include_simulated=include_simulated, at=at)
     if problem := problem_of(found, include_simulated=include_simulated):
         raise NothingToLearn(problem)

@@ -49,6 +49,7 @@ class FiltersSerializer(serializers.Serializer[Any]):
         max_value=1,
         help_text="How often an item's annotators must agree on two images; an item with one annotator is left out.",
     )
+    subset = serializers.UUIDField(required=False, allow_null=True, help_text="Only items of this subset.")
     review = serializers.ChoiceField(
         choices=list(REVIEWS.items()),
         required=False,

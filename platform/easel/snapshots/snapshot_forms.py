@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from easel.annotation.models import Subset
 from easel.forms.models import TemplateVersion
 from easel.projects.models import Project
 from easel.snapshots.filters import REVIEWS, Filters, categories_of
@@ -35,6 +36,12 @@ class SnapshotForm(forms.Form):
         label="Least agreement (%)",
         help_text="Leaves out items on which annotators agree less, and those that one person ranked.",
     )
+    subset = forms.ModelChoiceField(
+        queryset=Subset.objects.none(),
+        required=False,
+        empty_label="All items",
+        help_text="Items that somebody chose in Curate.",
+    )
     review = forms.ChoiceField(
         choices=list(REVIEWS.items()), required=False, initial="not_returned", label="Reviewers’ verdicts"
     )
@@ -52,7 +59,10 @@ class SnapshotForm(forms.Form):
     def __init__(self, project: Project, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(data)
         versions, categories = self.fields["template_version"], self.fields["categories"]
+        subsets = self.fields["subset"]
         assert isinstance(versions, forms.ModelChoiceField)
+        assert isinstance(subsets, forms.ModelChoiceField)
+        subsets.queryset = Subset.objects.filter(project=project).order_by("name")
         assert isinstance(categories, forms.MultipleChoiceField)
         used = project.items.to_rank().values("template_version")
         versions.queryset = TemplateVersion.objects.filter(pk__in=used).select_related("template")
@@ -69,12 +79,14 @@ class SnapshotForm(forms.Form):
         """The filters that are asked for."""
         clean = self.cleaned_data
         version, agreement = clean.get("template_version"), clean.get("least_agreement")
+        subset = clean.get("subset")
         return Filters(
             since=clean.get("since"),
             until=clean.get("until"),
             template_version=version.pk if version else None,
             categories=tuple(clean.get("categories") or ()),
             least_agreement=agreement / 100 if agreement else None,
+            subset=subset.pk if subset else None,
             review=clean.get("review") or "not_returned",
         )
 

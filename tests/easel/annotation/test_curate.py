@@ -16,6 +16,9 @@ from easel.annotation.curate.paging import COUNTED, count_of, page_of_items
 from easel.annotation.models import Annotation, Item, Subset
 from easel.common.errors import InvalidInput
 from easel.images.models import Candidate
+from easel.snapshots.filters import Filters as SnapshotFilters
+from easel.snapshots.filters import survey
+from easel.snapshots.services import freeze_next
 from rest_framework.test import APIClient
 
 from tests.cast import API, Cast, annotate, browser_of, make_items, make_user
@@ -224,6 +227,24 @@ def test_subsets_are_made_and_deleted_and_their_items_stay(cast: Cast, items: li
     assert [one["size"] for one in alice.get(address).json()["results"]] == [2]
     assert alice.delete(f"{API}/subsets/{made['id']}/").status_code == 204
     assert Item.objects.filter(project=cast.project).count() == 4
+
+
+def test_a_snapshot_is_made_of_a_subset(cast: Cast, items: list[Item], alice: APIClient) -> None:
+    annotate(cast.project, cast.bob, 2)
+    subset = subsets.make_subset(cast.project, "Good ones", cast.alice, timezone.now())
+    subset.items.set(items[:2])
+    address = f"{API}/projects/{cast.project.pk}/snapshots/"
+    made = alice.post(address, {"filters": {"subset": str(subset.pk)}}, format="json")
+    assert made.status_code == 202
+    assert freeze_next("a test")
+    frozen = alice.get(f"{API}/snapshots/{made.json()['id']}/").json()
+    assert (frozen["state"], frozen["filters"]) == ("done", {"subset": str(subset.pk)})
+    asked = SnapshotFilters(subset=subset.pk)
+    taken = survey(cast.project, asked, include_simulated=False, at=timezone.now())
+    assert (taken.every, taken.judgements) == (3, 2)
+    assert alice.post(address, {"filters": {"subset": ANY_ID}}, format="json").status_code == 400
+    page = browser_of(cast.alice).get(f"/projects/{cast.project.pk}/snapshots/new/").content.decode()
+    assert "Good ones" in page
 
 
 def test_the_page_shows_items_filters_and_what_is_wrong(cast: Cast, items: list[Item]) -> None:
