@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
 from easel.accounts.models import User
 from easel.annotation.models import Assignment, Item
@@ -57,6 +58,7 @@ def use_template(project: Project, version: TemplateVersion) -> Moved:
     waiting = list(fitting_items(project, version).order_by("priority", "-pk").values_list("pk", flat=True))
     size = max(1, min(BATCH, len(waiting) // 2))
     moved = sum(_move(waiting[start : start + size], version) for start in range(0, len(waiting), size))
+    _move_gold(project, version)
     return Moved(version, moved, _waiting(project, version).count())
 
 
@@ -67,6 +69,23 @@ def _move(items: list[UUID], version: TemplateVersion) -> int:
     free = list(rows.select_for_update(of=("self",), no_key=True, skip_locked=True).values_list("pk", flat=True))
     begun = Assignment.objects.filter(item__in=free).values("item")
     return Item.objects.filter(pk__in=free).exclude(pk__in=begun).update(template_version=version)
+
+
+@transaction.atomic
+def _move_gold(project: Project, version: TemplateVersion) -> None:
+    """Give gold that fits the version too: by another form than that of the others, annotators would know it.
+
+    Its answers were scored as they came, so that it does not matter who has begun it before; what somebody holds at
+    this moment keeps its form.
+    """
+    if not version.form.orders or version.form.live:
+        return
+    held = Assignment.objects.filter(item=OuterRef("pk"), state=Assignment.State.OPEN, expires_at__gt=Now())
+    rows = Item.objects.filter(~Exists(held), project=project, purpose=Item.Purpose.GOLD).exclude(
+        template_version=version
+    )
+    fitting = rows.annotate(images=Count("candidates")).filter(images=version.form.images).values_list("pk", flat=True)
+    Item.objects.filter(pk__in=list(fitting)).update(template_version=version)
 
 
 def _waiting(project: Project, version: TemplateVersion) -> QuerySet[Item]:

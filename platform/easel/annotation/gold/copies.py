@@ -50,8 +50,8 @@ def copy_of(item: Item, purpose: str, candidates: Iterable[UUID], at: datetime) 
 
 
 def moment_of(pk: UUID) -> datetime:
-    """Return the moment that a time-ordered id names."""
-    return datetime.fromtimestamp((pk.int >> 80) / 1_000, UTC)
+    """Return the moment that a time-ordered id names: the middle of its millisecond, so that rounding keeps it."""
+    return datetime.fromtimestamp(((pk.int >> 80) + 0.5) / 1_000, UTC)
 
 
 @transaction.atomic
