@@ -10,6 +10,7 @@ from easel.accounts.models import User
 from easel.accounts.roles import Role
 from easel.annotation.models import Adjudication, Annotation, Assignment, Comment, Item, Review
 from easel.annotation.review.services import return_
+from easel.forms.services import publish
 from easel.projects.models import Project
 from playwright.sync_api import Page, expect
 
@@ -201,6 +202,27 @@ def test_people_talk_about_an_item(cast: Cast, rita: User, window: Windows) -> N
     expect(page.locator(".comment")).to_have_count(0)
     expect(page.get_by_role("link", name="Review it")).to_have_count(0)
     quiet(mine)
+
+
+def test_returned_work_opens_in_the_form_that_it_was_made_for_and_says_so(
+    cast: Cast, rita: User, window: Windows
+) -> None:
+    said = Annotation.objects.earliest("id")
+    version = cast.project.template_version
+    note = {"type": "input", "name": "note_of_tests", "label": "Note", "required": True}
+    definition = {**version.definition, "components": [*version.definition["components"], note]}
+    Project.objects.update(template_version=publish(version.template, definition, timezone.now()))
+    return_(said, rita, timezone.now(), "Look at the edges again.")
+    page = window(cast.bob).open(path_of(cast.project, "rank/"))
+    told = page.get_by_role("region", name="Returned by a reviewer")
+    expect(told).to_contain_text("Look at the edges again.")
+    expect(told).to_contain_text("this item keeps the one that it was made for")
+    expect(told).not_to_contain_text("rita")
+    expect(page.get_by_label("Note")).to_have_count(0)
+    expect(page.locator(".chip")).to_have_count(4)
+    keys(page, "Enter")
+    until(lambda: Annotation.objects.get(pk=said.pk).revision == 1)
+    assert Annotation.objects.get(pk=said.pk).review_state == "waiting"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

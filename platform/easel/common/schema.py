@@ -43,7 +43,10 @@ def documented(
 
 
 def documented_list(
-    operation_id: str, serializer: type[serializers.Serializer[Any]], *more: OpenApiParameter
+    operation_id: str,
+    serializer: type[serializers.Serializer[Any]],
+    *more: OpenApiParameter,
+    errors: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
     """Describe an endpoint that answers one page of rows; `more` are the parameters beside those of paging."""
     page = inline_serializer(
@@ -59,4 +62,4 @@ def documented_list(
         OpenApiParameter("page_size", int, description="Rows a page, at most 500; 50 if left out."),
         *more,
     ]
-    return documented(operation_id, answers={200: page}, parameters=parameters)
+    return documented(operation_id, answers={200: page}, errors=errors, parameters=parameters)

@@ -226,6 +226,24 @@ def test_the_list_of_what_waits_is_filtered_and_names_what_was_said(
     assert [row["annotator"] for row in reviewer.get(address, {"state": "accepted"}).json()["results"]] == ["bob"]
 
 
+def test_what_cannot_be_asked_for_or_said_is_one_line(cast: Cast, reviewer: APIClient, said: Annotation) -> None:
+    address = f"{API}/projects/{cast.project.pk}/reviews/"
+    for name, value in (("state", "lost"), ("flag", "odd"), ("annotator", "bob")):
+        answer = reviewer.get(address, {name: value})
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, [name])
+    page = stage.browser_of(User.objects.get(username="rita"))
+    path = f"/projects/{cast.project.pk}"
+    for body in ({"annotation": "x"}, {"annotation": str(uuid4()), "verdict": "accepted"}):
+        assert page.post(f"{path}/review/", body, format="multipart").status_code == 404
+    assert page.post(f"{path}/disagreements/", {"item": "x"}, format="multipart").status_code == 404
+    comments = f"{path}/items/{said.item_id}/comments/"
+    assert page.post(comments, {"delete": "x"}, format="multipart").status_code == 404
+    assert page.post(comments, {"text": " "}, format="multipart").status_code == 400
+    assert page.post(comments, {"text": "a\0b"}, format="multipart").status_code == 302
+    told = page.get(f"{path}/review/?at=x&state=lost&annotator=1&flag=odd&after=z")
+    assert told.status_code == 200, "a page shows what waits where its address is nonsense"
+
+
 def test_many_are_reviewed_at_once_and_what_cannot_be_is_told(
     cast: Cast, rita: User, reviewer: APIClient, said: Annotation
 ) -> None:

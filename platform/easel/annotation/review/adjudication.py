@@ -11,7 +11,7 @@ from django.db import transaction
 from easel.accounts.models import User
 from easel.annotation.models import Adjudication, Annotation, Item
 from easel.annotation.review.judging import judging_part
-from easel.annotation.review.services import OwnWork
+from easel.annotation.review.services import OwnWork, words_of
 from easel.common.errors import Conflict, InvalidInput, NotFound
 from easel.forms.models import form_of
 from easel.images.models import GenerationRequest
@@ -51,7 +51,7 @@ def adjudicate(
     else:
         raise InvalidInput("Name the annotation whose answer is taken, or give answers of your own.")
     made, _ = Adjudication.objects.update_or_create(
-        item=held, defaults={**said, "by": by, "chosen": chosen, "comment": comment.strip(), "created_at": at}
+        item=held, defaults={**said, "by": by, "chosen": chosen, "comment": words_of(comment), "created_at": at}
     )
     return made
 

@@ -65,7 +65,7 @@ def _decide(request: HttpRequest, pk: UUID, by: User) -> HttpResponse:
             messages.success(request, "Withdrawn: what the annotators said counts again.")
             return here
         chosen = annotation_for(by, _key(said.get("annotation", ""), "annotation"), Act.REVIEW, project)
-        adjudicate(item, by, timezone.now(), chosen=chosen, comment=said.get("comment", "")[:2_000])
+        adjudicate(item, by, timezone.now(), chosen=chosen, comment=said.get("comment", ""))
         names = chosen.annotator.display_name
         messages.success(
             request, f"Decided: {names}’s answer counts alone. It stands under “Decided”; withdraw it there."

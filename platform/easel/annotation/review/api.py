@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from easel.common.schema import documented, documented_list
 from easel.projects.access import project_for
 
 _VERDICTS = Review.Verdict.choices
-MOST_COMMENT = 2_000
+MOST_COMMENT = services.MOST_COMMENT
 
 
 class ReviewSerializer(serializers.ModelSerializer[Review]):
@@ -171,12 +172,13 @@ class ProjectReviews(APIView):
         OpenApiParameter("state", str, enum=list(STATES), description="waiting if left out."),
         OpenApiParameter("annotator", UUID, description="An annotator's id."),
         OpenApiParameter("flag", str, enum=list(FLAGS), description="What is striking about them."),
+        errors=(400,),
     )
     def get(self, request: Request, pk: UUID) -> Response:
         """List annotations to review, oldest first; the caller's own are not among them."""
         project = project_for(request.user, pk, Act.REVIEW)
         assert isinstance(request.user, User)
-        rows = to_review(project, request.user, Asked.of(request.query_params))
+        rows = to_review(project, request.user, _asked(request.query_params))
         return page_of(
             self, request, rows.prefetch_related("reviews__reviewer"), ReviewedAnnotationSerializer, OldestFirst
         )
@@ -314,6 +316,21 @@ class ItemAdjudication(APIView):
         """Withdraw the decision: what the annotators said counts again."""
         withdraw(item_for(request.user, pk, Act.REVIEW))
         return Response(status=204)
+
+
+def _asked(given: Mapping[str, str]) -> Asked:
+    """What an address asks for. Raises InvalidInput for what it cannot mean."""
+    for name, known in (("state", STATES), ("flag", FLAGS)):
+        if given.get(name, "") not in {"", *known}:
+            choices = ", ".join(known)
+            raise InvalidInput(
+                f"There is no {name} {given[name][:40]!r}; choose one of {choices}.",
+                fields={name: [f"one of {choices}"]},
+            )
+    asked = Asked.of(given)
+    if given.get("annotator") and asked.annotator is None:
+        raise InvalidInput("annotator is no id of a user.", fields={"annotator": ["is no id"]})
+    return asked
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from easel.annotation.models import Comment, Item
 from easel.annotation.review import services
 from easel.annotation.review.access import comment_for, item_for
 from easel.annotation.review.telling import decision_of, tell
+from easel.common.errors import NotFound
 from easel.images.models import GenerationRequest
 from easel.projects.access import may, project_for
 
@@ -51,11 +52,18 @@ def item_comments(request: HttpRequest, pk: UUID, item_pk: UUID) -> HttpResponse
     found = item_for(request.user, item_pk, Act.INSPECT, project)
     assert isinstance(request.user, User)
     if "delete" in request.POST:
-        services.unsay(comment_for(request.user, UUID(request.POST["delete"]), Act.INSPECT), request.user)
+        services.unsay(comment_for(request.user, _key(request.POST["delete"]), Act.INSPECT), request.user)
     else:
-        services.remark(found, request.user, request.POST.get("text", "")[:2_000], timezone.now())
+        services.remark(found, request.user, request.POST.get("text", ""), timezone.now())
     if request.htmx:  # type: ignore[attr-defined]
         return render(
             request, "review/_comments.html", {"project": project, "item": found, "comments": Comment.objects.on(found)}
         )
     return redirect("item", project.pk, found.pk)
+
+
+def _key(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("comment") from None

@@ -21,6 +21,7 @@ from easel.forms.models import form_of
 from easel.projects.models import Membership
 
 MOST_MS = 2**31 - 1
+MOST_COMMENT = 2_000
 MOST_AT_ONCE = 500
 """Annotations in one bulk act."""
 _STATE = Annotation.ReviewState
@@ -95,7 +96,7 @@ def return_(annotation: Annotation, by: User, at: datetime, comment: str, seen: 
 
     Raises InvalidInput without a comment, and where its annotator could not correct it.
     """
-    if not comment.strip():
+    if not words_of(comment):
         raise InvalidInput(
             "Say in the comment what to mend: the annotator reads it.", fields={"comment": ["is required to return it"]}
         )
@@ -192,9 +193,10 @@ def review_all(annotations: Iterable[Annotation], by: User, at: datetime, verdic
 
 def remark(item: Item, by: User, text: str, at: datetime) -> Comment:
     """Say something about an item, to all who inspect the project. Raises InvalidInput for an empty comment."""
-    if not text.strip():
+    text = words_of(text)
+    if not text:
         raise InvalidInput("The comment is empty. Write something.", fields={"text": ["is empty"]})
-    return Comment.objects.create(item=item, author=by, text=text.strip(), created_at=at)
+    return Comment.objects.create(item=item, author=by, text=text, created_at=at)
 
 
 def unsay(comment: Comment, by: User) -> None:
@@ -202,6 +204,11 @@ def unsay(comment: Comment, by: User) -> None:
     if comment.author_id != by.pk:
         raise Forbidden("Only its author deletes a comment.")
     comment.delete()
+
+
+def words_of(text: str) -> str:
+    """A comment as it is stored. Postgres takes no zero characters."""
+    return text.replace("\0", "").strip()[:MOST_COMMENT]
 
 
 def _lock(pk: UUID) -> Annotation:
@@ -245,7 +252,7 @@ def _decide(held: Annotation, by: User, verdict: str, comment: str, at: datetime
         annotation=held,
         reviewer=by,
         verdict=verdict,
-        comment=comment.strip(),
+        comment=words_of(comment),
         revision=held.revision,
         created_at=at,
     )

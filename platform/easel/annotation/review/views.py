@@ -85,7 +85,7 @@ def _act(request: HttpRequest, project: Project, by: User, asked: Asked) -> Http
     seen = services.Seen(
         said.get("review_state", ""), int(number) if (number := said.get("revision", "")).isdecimal() else 0
     )
-    comment, now = said.get("comment", "")[:2_000], timezone.now()
+    comment, now = said.get("comment", ""), timezone.now()
     try:
         if said.get("verdict") == Review.Verdict.ACCEPTED:
             made = services.accept(annotation, by, now, comment, seen)
@@ -148,7 +148,7 @@ def review_list(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _act_on_many(request: HttpRequest, project: Project, by: User, asked: Asked) -> HttpResponse:
     said: QueryDict = request.POST
     here = redirect(f"{reverse('review_list', args=[project.pk])}?{asked.query}")
-    verdict, comment = said.get("verdict", ""), said.get("comment", "")[:2_000]
+    verdict, comment = said.get("verdict", ""), said.get("comment", "")
     rows = to_review(project, by, asked)
     if said.get("all") != "on":
         chosen = [_uuid(one, "annotation") for one in said.getlist("annotation")]
