@@ -7,8 +7,10 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -16,6 +18,7 @@ from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.errors import Conflict, InvalidInput, NotFound, Refusal
 from easel.common.paging import page_of
+from easel.common.tables import csv_response
 from easel.evaluation import holding, services
 from easel.evaluation import simulation as simulated
 from easel.evaluation.access import evaluation_for, simulation_for
@@ -137,8 +140,8 @@ def retry_evaluation(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 @vary_on_headers("HX-Request")
-def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show a project's model versions by strength."""
+def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """Show a project's model versions by strength; with `?format=csv` send the table."""
     project = project_for(request.user, pk, Act.INSPECT)
     boards = {kind: board_of(project, kind) for kind in (User.Kind.HUMAN, User.Kind.SIMULATED)}
     asked = request.GET.get("judges", "")
@@ -146,6 +149,14 @@ def leaderboard(request: HttpRequest, pk: UUID) -> HttpResponse:
         asked != "simulated" and bool(boards[User.Kind.HUMAN].votes or not boards[User.Kind.SIMULATED].votes)
     )
     board = boards[User.Kind.HUMAN if people else User.Kind.SIMULATED]
+    if request.GET.get("format") == "csv":
+        names = ("rank", "model", "strength", "low", "high", "won", "tied", "lost", "judges")
+        judges = "people" if people else "simulated"
+        cells = (
+            (row.rank, row.model.name, row.strength, row.low, row.high, row.won, row.tied, row.lost, judges)
+            for row in board.rows
+        )
+        return csv_response(f"{slugify(project.name) or 'project'}-leaderboard", names, cells)
     context = {
         "project": project,
         "board": board,

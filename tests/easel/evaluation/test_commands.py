@@ -18,7 +18,7 @@ from easel.prompts.models import Prompt
 from easel.registry.models import ModelVersion
 
 from tests import cast as stage
-from tests.cast import API, Cast, client_of
+from tests.cast import API, Cast, browser_of, client_of
 from tests.easel.evaluation.judging import icons, measure_all
 
 
@@ -58,6 +58,13 @@ def test_an_evaluation_is_asked_for_judged_and_read_over_rest(cast: Cast) -> Non
     board = engineer.get(f"{API}/projects/{cast.project.pk}/leaderboard/?judges=simulated").json()
     assert {row["name"] for row in board["rows"]} == {"Icons", "Rival"} and board["votes"] == 6
     assert engineer.get(f"{API}/projects/{cast.project.pk}/leaderboard/").json()["rows"] == []
+    page = browser_of(cast.dave)
+    sheet = page.get(f"/projects/{cast.project.pk}/leaderboard/?format=csv")
+    lines = b"".join(sheet.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert lines[0] == "rank,model,strength,low,high,won,tied,lost,judges"
+    assert len(lines) == 3 and all(line.endswith(",simulated") for line in lines[1:])
+    part = page.get(f"/projects/{cast.project.pk}/leaderboard/", headers={"HX-Request": "true"}).content.decode()
+    assert part.lstrip().startswith("<div") and "<html" not in part and "Rival" in part, "the quality page shows it too"
     promoted = client_of(cast.alice).post(f"{API}/evaluations/{shown['id']}/promotion/", {})
     assert promoted.status_code == 201 and promoted.json()["previous"] is None
     again = client_of(cast.alice).post(f"{API}/evaluations/{shown['id']}/promotion/", {})

@@ -1,0 +1,198 @@
+"""Time and memory of measuring a project's quality, and of reading it on its page.
+
+    python -m tests.benchmarks.quality [--annotations 100000] --json quality.json
+
+Each item of four images is ranked by three of twenty people. Measuring runs in a process of its own, twice: the second
+time is what every half minute costs, once libraries are loaded. Its peak is what the kernel noted (VmHWM). A part of
+the time is the floor: Postgres's own, for the same statements, read off the connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PEOPLE, EACH, GROUPS = 20, 3, 30_000
+
+CHILD = """
+import json, logging, statistics, sys, time, django
+django.setup()
+logging.disable(logging.WARNING)
+from pathlib import Path
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from easel.preferences import services
+from easel.preferences.models import ProjectQuality
+from easel.projects.models import Membership, Project
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+project = Project.objects.get(pk=sys.argv[1])
+before, seconds, cpu, sql = peak(), [], [], [0.0]
+
+def timed(execute, *said):
+    began = time.monotonic()
+    try:
+        return execute(*said)
+    finally:
+        sql[0] += time.monotonic() - began
+
+for _ in range(2):
+    sql[0] = 0.0
+    began, used = time.monotonic(), time.process_time()
+    with connection.execute_wrapper(timed):
+        assert services.measure(project, timezone.now(), anyway=True)
+    seconds.append(time.monotonic() - began)
+    cpu.append(time.process_time() - used)
+measured = peak()
+settings.ALLOWED_HOSTS = ["testserver"]
+client, pages = Client(), []
+client.force_login(Membership.objects.owners(project)[0].user, backend="django.contrib.auth.backends.ModelBackend")
+for _ in range(8):
+    began = time.monotonic()
+    answer = client.get(f"/projects/{project.pk}/quality/")
+    assert answer.status_code == 200, answer.status_code
+    pages.append(time.monotonic() - began)
+found = ProjectQuality.objects.get(project=project).found
+print(json.dumps({
+    "annotations": found.annotations, "items_measured_for_agreement": found.pairs.n, "alpha": found.alpha.rate,
+    "first_seconds": round(seconds[0], 2), "seconds": round(seconds[1], 2), "cpu_seconds": round(cpu[1], 2),
+    "sql_seconds": round(sql[0], 2), "before_mb": round(before), "peak_mb": round(measured),
+    "page_ms": round(1000 * statistics.median(pages[1:]), 1),
+}))
+"""
+
+
+def populate(cast: Any, count: int) -> None:
+    """Make items that share four images, and their annotations, with Postgres's own speed of rows."""
+    from django.db import connection
+    from django.utils import timezone
+    from easel.annotation.models import Annotation, Assignment, Item
+
+    from tests import cast as stage
+
+    (first,) = stage.make_items(cast, 1, colours=4)
+    prompts = [first.prompt, *stage.make_prompts(cast.project, *(f"more {n}" for n in range(1 + count // GROUPS)))]
+    people = [stage.make_user(f"person-{number}", cast.project) for number in range(PEOPLE)]
+    images = sorted(first.candidates.values_list("pk", flat=True))
+    chance, now = random.Random(0), timezone.now()
+    total = max(1, count // EACH)
+    for start in range(0, total, 2_000):
+        numbers = range(start, min(total, start + 2_000))
+        items = [
+            Item(
+                project=cast.project,
+                prompt=prompts[1 + number // GROUPS],
+                request=first.request,
+                template_version=first.template_version,
+                group=number % GROUPS,
+                category=("animals", "food", "vehicles")[number % 3],
+                state="done",
+                votes=EACH,
+                created_at=now,
+            )
+            for number in numbers
+        ]
+        assignments, annotations = [], []
+        for number, item in zip(numbers, items, strict=True):
+            at = now - timedelta(minutes=total - number)
+            for who in chance.sample(people, EACH):
+                shown = chance.sample(images, 4)
+                worth = {pk: place + chance.gauss(0, 1) for place, pk in enumerate(images)}
+                given = Assignment(
+                    item=item, annotator=who, state="submitted", shown_order=shown, expires_at=at, created_at=at
+                )
+                assignments.append(given)
+                annotations.append(
+                    Annotation(
+                        assignment=given,
+                        project=cast.project,
+                        item=item,
+                        annotator=who,
+                        answers={},
+                        ranking=[[str(pk)] for pk in sorted(shown, key=worth.__getitem__)],
+                        active_ms=chance.randrange(4_000, 20_000),
+                        body_hash="",
+                        created_at=at,
+                    )
+                )
+        Item.objects.bulk_create(items)
+        Assignment.objects.bulk_create(assignments)
+        Annotation.objects.bulk_create(annotations)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--annotations", type=int, default=100_000)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="easel-benchmark-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # as root, Postgres runs as another user, and keeps its data where it can enter
+        for name in ("DATABASE_URL", "BROKER_URL", "STORAGE_URL"):
+            os.environ.pop(name, None)
+        os.environ |= {
+            "EASEL_HOME": str(home),
+            "EASEL_MODEL_PATH": str(home / "models"),
+            "DJANGO_SETTINGS_MODULE": "easel.settings",
+            "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
+        }
+        from easel.embedded.postgres import Postgres
+        from easel.env import environment
+
+        postgres = Postgres(home, environment.sockets, environment.embedded_secrets["database_password"])
+        postgres.start()
+        try:
+            figures = _figures(home, options.annotations)
+        finally:
+            postgres.stop()
+    figures["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}"
+    print(json.dumps(figures, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _figures(home: Path, annotations: int) -> dict[str, Any]:
+    import logging
+
+    import django
+
+    django.setup()
+    logging.disable(logging.WARNING)  # no broker is up here, and no bell need be heard
+    from django.core.management import call_command
+
+    from tests import cast as stage
+
+    call_command("migrate", verbosity=0)
+    stage.make_model_folder(home / "models" / "painter")
+    cast = stage.make_cast()
+    populate(cast, annotations)
+    command = [sys.executable, "-c", CHILD, str(cast.project.pk)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPOSITORY / "platform"))
+    sys.exit(main())
