@@ -198,6 +198,8 @@ SPECTACULAR_SETTINGS = {
         "SnapshotState": "easel.snapshots.models.DatasetSnapshot.State",
         "RunState": ["queued", "running", "paused", "cancelled", "done", "failed"],
         "AttemptOutcome": ["waiting", "open", "ranked", "skipped"],
+        "ReviewVerdict": "easel.annotation.models.Review.Verdict",
+        "BulkReviewVerdict": ["accepted", "returned"],
         "EvaluationState": ["generating", "judging", "done", "paused", "cancelled", "failed"],
     },
     "AUTHENTICATION_WHITELIST": ["easel.accounts.authentication.TokenAuthentication"],

@@ -13,6 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.utils import timezone
 from easel.accounts.services import create_token
+from easel.annotation.review.services import accept, remark
 from easel.evaluation.services import start_evaluation
 from easel.evaluation.simulation import start_simulation
 from easel.images.attempts import attempt
@@ -77,6 +78,8 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=5)
     items = make_items(cast, 4)
     annotate(cast.project, cast.alice, 1)
+    (said,) = annotate(cast.project, cast.bob, 1)
+    review = accept(said.annotation, cast.alice, timezone.now())
     studio = go_live(create_project("Studio", cast.project.template_version, cast.alice, timezone.now()))
     added = add_picture(cast.project, "image", File("a.png", draw(5)), cast.alice, timezone.now())
     return {
@@ -90,6 +93,10 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
         "finetunes": str(run.pk),
         "evaluations": str(evaluation.pk),
         "simulations": str(simulation.pk),
+        "annotations": str(said.annotation.pk),
+        "items": str(said.item_id),
+        "reviews": str(review.pk),
+        "comments": str(remark(said.item, cast.alice, "See the edges.", timezone.now()).pk),
         "images": str(items[0].candidates.values_list("pk", flat=True)[0]),
         "models": str(cast.model.pk),
         "templates": str(cast.project.template_version.template_id),
