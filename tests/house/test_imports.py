@@ -40,7 +40,9 @@ def test_a_web_process_never_loads_torch() -> None:
 
 
 def test_the_maths_of_preferences_loads_no_django_and_weighing_an_item_not_even_numpy() -> None:
-    models = ("agreement", "bradley_terry", "davidson", "intervals", "plackett_luce", "reliability")
+    models = (
+        "agreement", "bradley_terry", "conduct", "davidson", "intervals", "plackett_luce", "reliability", "together"
+    )  # fmt: skip
     loaded = _loaded("".join(f"import easel.preferences.{name}\n" for name in models))
     assert "numpy" in loaded
     assert (
