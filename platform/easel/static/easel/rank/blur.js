@@ -49,7 +49,7 @@ export class Blur {
   #draw() {
     const left = this.#hiding && this.#work.candidates.some(({ id }) => this.hides(id));
     document.body.classList.toggle("blurs", left);
-    document.getElementById("look-all").hidden = !left;
+    document.getElementById("look-bar").hidden = !left;
     const clear = [...this.#seen].flatMap((id) => {
       const at = `.blurs [data-candidate="${CSS.escape(id)}"]`;
       return [`${at} img { filter: none; }`, `${at} .look { display: none; }`];

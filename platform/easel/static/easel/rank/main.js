@@ -127,10 +127,10 @@ function show(work, before = "") {
   shownAt = performance.now();
   state("item");
   root.classList.remove("is-blank");
+  training.tell(work);
   blur.show(work);
   form.show(work.answers, work);
   tiles?.show(work);
-  training.tell(work);
   judging.mark();
   showSaved();
   $("submit").disabled = $("skip").disabled = false;
@@ -222,7 +222,7 @@ function leave(kind, body, startedAt) {
   if (work.training && kind === "annotation") {
     current = null;
     judged = work;
-    training.checking();
+    training.checking(work);
   } else advance(startedAt, kind === "skip" ? "Skipped. " : "Submitted. ");
   day.count(0, 1);
   outbox.add({ assignment: work.id, project: config.project, kind, body, at: Date.now() });

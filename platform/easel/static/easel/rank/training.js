@@ -5,9 +5,12 @@ import { announce, state } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
+let answered = 0; // items of the round that were answered here: one that was leased ahead was numbered before
+
 // Beside the item: why it came back, and which item of the training it is.
 export function tell(work) {
   const { returned, training } = work ?? {};
+  if (training && training.number <= answered) training.number = Math.min(answered + 1, training.of);
   $("returned").hidden = !returned;
   $("returned").querySelector("[data-comment]").textContent = returned?.comment ?? "";
   $("training-mark").hidden = !training;
@@ -21,7 +24,9 @@ export function said({ returned, training }) {
 }
 
 // Until the answer of the server comes: nothing can be pressed.
-export function checking() {
+export function checking(work) {
+  answered = work.training.number % work.training.of;
+  $("feedback-title").textContent = "";
   $("checking-words").textContent = "Checking your answer…";
   state("checking");
 }
