@@ -147,7 +147,7 @@ class MemberForm(forms.Form):
         required=False,
         min_value=0,
         max_value=MOST_ITEMS,
-        label="Items at all",
+        label="Items in all",
         help_text="Empty: as the project says.",
     )
 

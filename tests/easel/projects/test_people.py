@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.accounts.roles import ALLOWED, TELLS, Act, Role, table
-from easel.annotation.models import Annotation, Assignment
+from easel.annotation.models import Annotation, Assignment, Record
+from easel.env import REPOSITORY
 from easel.projects import services
 from easel.projects.models import Invitation, Membership, Notice, Project
 from easel.projects.notices import notify, put_away
@@ -142,6 +143,16 @@ def test_a_pause_takes_effect_at_the_next_lease_and_its_reason_is_read(committed
         assert "The guidelines change." in refused.json()["detail"]
         alice.delete(path)
     assert bob.post(ask, {"holding": [held["id"]]}).status_code == 201
+
+
+def test_who_failed_the_training_is_not_resumed_past_it(cast: Cast, alice: APIClient) -> None:
+    Project.objects.update(training_required=True)
+    services.pause_member(membership(cast, cast.bob), "You answered 5 of 10 as expected.", timezone.now())
+    Record.objects.create(project=cast.project, annotator=cast.bob, training=10, training_passed=5)
+    refused = alice.delete(address(cast, cast.bob, "pause/"))
+    assert (refused.status_code, "Let them pass, or give them another round" in refused.json()["detail"]) == (409, True)
+    Record.objects.update(trained_at=timezone.now())
+    assert alice.delete(address(cast, cast.bob, "pause/")).json()["state"] == "active"
 
 
 def test_an_own_limit_goes_before_the_projects(committed_cast: Cast) -> None:
@@ -307,3 +318,12 @@ def test_every_role_is_told_in_words_and_the_table_says_what_holds() -> None:
     rows = dict(table())
     assert rows[Act.REVIEW.value] == [Act.REVIEW in ALLOWED[role] for role in Role.values]
     assert len(rows) == len(Act)
+
+
+def test_the_documentation_says_what_each_role_may_do() -> None:
+    text = (REPOSITORY / "docs" / "howto" / "people.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    told = {row[0]: [cell == "yes" for cell in row[1:]] for row in rows if len(row) == len(Role.values) + 1 and row[0]}
+    assert told == dict(table())

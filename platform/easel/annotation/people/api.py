@@ -139,10 +139,10 @@ class MemberPause(APIView):
         projects.pause_member(member, data.validated_data["reason"], timezone.now())
         return _answer(request, pk, member_pk)
 
-    @documented("member_pause_destroy", answers={200: MemberSerializer})
+    @documented("member_pause_destroy", answers={200: MemberSerializer}, errors=(409,))
     def delete(self, request: Request, pk: UUID, member_pk: UUID) -> Response:
         """Give a member items again."""
-        projects.resume_member(member_for(request.user, pk, member_pk))
+        services.resume(member_for(request.user, pk, member_pk))
         return _answer(request, pk, member_pk)
 
 

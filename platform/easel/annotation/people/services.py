@@ -8,6 +8,8 @@ from django.db import transaction
 
 from easel.accounts.roles import ALLOWED, Act
 from easel.annotation.distribution import release
+from easel.annotation.gold.training import trainee_of
+from easel.common.errors import Conflict
 from easel.projects import services
 from easel.projects.models import Membership
 
@@ -45,3 +47,13 @@ def change_member(
     if role != member.role:
         change_role(member, role, by_role, at)
     services.limit_member(member, limit_day, limit_total)
+
+
+def resume(member: Membership) -> None:
+    """Give a paused member items again. Raises Conflict for one who failed the training, which comes first."""
+    if member.project.training_required and trainee_of(member.project, member).state == "failed":
+        raise Conflict(
+            f"{member.user.display_name} failed the training round. Let them pass, or give them another round: "
+            "either resumes them."
+        )
+    services.resume_member(member)

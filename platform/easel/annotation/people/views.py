@@ -111,7 +111,7 @@ def pause_member(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpRespons
 def resume_member(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpResponse:
     """Give a member items again."""
     found = member_for(request.user, pk, member_pk)
-    projects.resume_member(found)
+    services.resume(found)
     messages.success(request, f"{found.user.display_name} gets items again.")
     return redirect("member", pk, member_pk)
 

@@ -73,7 +73,7 @@ class LimitsForm(forms.Form):
         required=False,
         min_value=0,
         max_value=MOST_ITEMS,
-        label="Items a person at all",
+        label="Items a person in all",
         help_text="Keeps one person's taste from ruling. Empty: any number.",
     )
     selection = forms.ChoiceField(choices=Project.Selection.choices, label="Comparisons of models")
