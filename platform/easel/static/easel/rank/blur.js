@@ -52,7 +52,7 @@ export class Blur {
     document.getElementById("look-bar").hidden = !left;
     const clear = [...this.#seen].flatMap((id) => {
       const at = `.blurs [data-candidate="${CSS.escape(id)}"]`;
-      return [`${at} img { filter: none; }`, `${at} .look { display: none; }`];
+      return [`${at}[data-candidate] img { filter: none; }`, `${at} .look { display: none; }`];
     });
     this.#sheet.replaceSync(clear.join("\n"));
   }
