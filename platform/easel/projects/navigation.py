@@ -70,6 +70,7 @@ SECTIONS = (
         "Rankings",
         (
             Entry("Annotations", "annotations", Act.INSPECT, ("item",)),
+            Entry("Curate", "curate", Act.INSPECT, ("curated_item", "bulk_acts")),
             Entry("Review", "review", Act.REVIEW, ("review_list", "adjudication", "fix_annotation", "rank_anew")),
             Entry("Quality", "quality", Act.INSPECT, ("quality_person",)),
             Entry("Gold", "gold", Act.MANAGE, ("new_gold", "gold_unanimous", "gold_automatic", "gold_training")),
