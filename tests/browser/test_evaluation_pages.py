@@ -11,6 +11,7 @@ from django.utils import timezone
 from easel.annotation import services as annotation
 from easel.evaluation import services
 from easel.evaluation.models import Evaluation
+from easel.evaluation.selecting import select
 from easel.evaluation.simulation import start_simulation
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
@@ -66,7 +67,7 @@ def tuned(cast: Cast, number: int) -> ModelVersion:
     )
 
 
-def compare(cast: Cast, judges: str = "people", b: str = "Easel icons 2") -> Evaluation:
+def compare(cast: Cast, judges: str = "people", b: str = "Easel icons 2", *, adaptive: bool = False) -> Evaluation:
     """Start an evaluation and have its images made."""
     made = services.start_evaluation(
         cast.project,
@@ -76,6 +77,7 @@ def compare(cast: Cast, judges: str = "people", b: str = "Easel icons 2") -> Eva
         b=ModelVersion.objects.get(name=b),
         judges=judges,
         images_per_prompt=2 if judges != "people" else 1,
+        adaptive=adaptive,
     )
     scenes.work_off(cast)
     services.advance(timezone.now())
@@ -152,6 +154,23 @@ def test_a_comparison_is_started_from_the_keyboard_alone(cast: Cast, window: Win
     assert Evaluation.objects.get().simulation.taste == "warm"
 
 
+def test_as_many_judges_as_it_takes_is_what_people_start_with_and_a_fixed_number_is_a_key_away(
+    cast: Cast, window: Windows
+) -> None:
+    alice = window(cast.alice)
+    page = alice.open(path_of(cast.project, "evaluations/new/"))
+    expect(page.get_by_label("As many judges as it takes")).to_be_checked()
+    expect(page.get_by_label("Judges for each comparison")).to_be_hidden()
+    page.get_by_label("As many judges as it takes").focus()
+    keys(page, "ArrowDown")
+    expect(page.get_by_label("Judges for each comparison")).to_be_visible()
+    keys(page, "ArrowUp")
+    page.get_by_role("button", name="Compare them").click()
+    expect(page.get_by_text("0 of 24 comparisons are settled, by 0 judgements")).to_be_visible()
+    assert Evaluation.objects.get().rule.start == 3
+    quiet(alice)
+
+
 def test_a_mistake_is_told_at_its_field(cast: Cast, window: Windows) -> None:
     page = window(cast.alice).open(path_of(cast.project, "evaluations/new/"))
     page.get_by_label("B, the challenger").select_option(label="Easel icons")
@@ -184,7 +203,9 @@ def test_the_pages_of_evaluations_are_pictured(cast: Cast, window: Windows, size
     finish(cast, first)
     second = compare(cast, "simulated:warm", "Easel icons 3")
     finish(cast, second)
-    running = compare(cast, b="Easel icons 3")
+    Project.objects.filter(pk=cast.project.pk).update(selection=Project.Selection.ACTIVE)
+    running = compare(cast, b="Easel icons 3", adaptive=True)
+    select(timezone.now())
     stage.annotate(cast.project, cast.bob, 5)
     stage.generate(cast, list(Prompt.objects.filter(held_out=False)[:3]))
     scenes.work_off(cast)
