@@ -238,7 +238,7 @@ def test_a_snapshot_is_made_of_a_subset(cast: Cast, items: list[Item], alice: AP
     assert made.status_code == 202
     assert freeze_next("a test")
     frozen = alice.get(f"{API}/snapshots/{made.json()['id']}/").json()
-    assert (frozen["state"], frozen["filters"]) == ("done", {"subset": str(subset.pk)})
+    assert (frozen["state"], frozen["filters"]) == ("frozen", {"subset": str(subset.pk)})
     asked = SnapshotFilters(subset=subset.pk)
     taken = survey(cast.project, asked, include_simulated=False, at=timezone.now())
     assert (taken.every, taken.judgements) == (3, 2)

@@ -29,7 +29,7 @@ class Chosen:
         Raises InvalidInput for none, too many, and gold.
         """
         if self.filters is not None:
-            if self.filters.purpose != Item.Purpose.RANK:
+            if self.filters.purpose != "rank":
                 raise InvalidInput("Gold and repeats are changed on the page of gold; ask for items to rank.")
             return items_of(project, self.filters)
         if not self.items:

@@ -34,9 +34,10 @@ def _compare(project: UUID) -> int:
     found = links.filter(candidate__likeness__in=[HASHED, COMPARED]).order_by("candidate")
     rows = list(found.values_list("candidate", "item", "candidate__phash", "candidate__likeness"))
     fresh = [candidate for candidate, _, _, likeness in rows if likeness == HASHED]
-    alike = _groups([row[:3] for row in rows])
+    seen = [(candidate, item, phash) for candidate, item, phash, _ in rows if phash is not None]
+    alike = _groups(seen)
     new_items = {item for _, item, _, likeness in rows if likeness == HASHED}
-    twins = _twins(project, (row[:3] for row in rows if row[1] in new_items))
+    twins = _twins(project, (row for row in seen if row[1] in new_items))
     with transaction.atomic():
         _store(project, alike)
         Twins.objects.bulk_create(twins, batch_size=PAGE, ignore_conflicts=True)

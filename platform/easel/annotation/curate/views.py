@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -48,7 +49,7 @@ def curate(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show the items that the address asks for; more load as one scrolls."""
     project = project_for(request.user, pk, Act.INSPECT)
     filters, problems = _asked(project, request.GET)
-    rows = Item.objects.none()
+    rows: QuerySet[Item] = Item.objects.none()
     if not problems:
         try:
             rows = items_of(project, filters)
@@ -107,7 +108,7 @@ def curated_item(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one item with everything that was said of it."""
     item = item_for(request.user, pk, Act.INSPECT)
     item.project.role = item.role  # type: ignore[attr-defined]  # annotated by the access door
-    refuse_gold(item.project, Filters(purpose=item.purpose))  # type: ignore[arg-type]
+    refuse_gold(item.project, Filters(purpose=item.purpose))
     context = {"project": item.project, "may_change": may(item.project.role, CHANGE), **detail_of(item)}
     template = "curate/_item.html" if request.htmx else "curate/item.html"  # type: ignore[attr-defined]
     return render(request, template, context)
