@@ -138,7 +138,7 @@ def populate(cast: Any, count: int) -> None:
         cursor.execute(
             annotation.format(
                 "jsonb_build_object('id', annotation, 'item_id', item, 'annotator_id', person, 'created_at', at, "
-                "'assignment_id', assignment, 'ranking', ranking, 'active_ms', 4000 + (random() * 16000)::int)",
+                "'assignment_id', assignment, 'ranking', answers.ranking, 'active_ms', 4000 + (random() * 16000)::int)",
                 "answers",
             ),
             {"original": given.annotation.pk},
