@@ -34,7 +34,7 @@ LARGE = {
     "images_candidate",
     "prompts_prompt",
 }
-SLOWEST_MS = 1_500
+SLOWEST_MS = 5_000  # on a machine that does much else besides
 
 
 @pytest.fixture(scope="module")
