@@ -53,6 +53,7 @@ if (strip) {
   for (const figure of figures) {
     figure.querySelector(".image-box").addEventListener("pointerdown", (event) => strip.lift(event, figure.dataset.image));
   }
+  form.addEventListener("dragstart", (event) => event.preventDefault()); // the browser's own drag of an image would end ours
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), select, textarea, dialog[open]")) return;
     const id = event.key.length === 1 && /[a-z]/i.test(event.key) ? idOf(event.key) : null;
