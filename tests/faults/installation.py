@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import psycopg
 from easel.embedded.processes import wait_until
+from easel.embedded.valkey import Valkey
 from easel.env import Environment
 
 from tests.easel.embedded.conftest import make_home, remove
@@ -41,6 +44,7 @@ class Installation:
         self.home = home
         self.url: str = json.loads((home / "ready.json").read_text())["url"]
         self.supervisor = psutil.Process(json.loads((home / "up.json").read_text())["supervisor"]["pid"])
+        self.owner = ""  # the token of the stocked project's owner
         self._database = Environment(home=home, database_url="").database
 
     def stocked(self, annotators: int, items: int, overlap: int, think: float) -> list[Annotator]:
@@ -53,7 +57,19 @@ class Installation:
             check=True,
         )
         made = json.loads(done.stdout)
+        self.owner = made["owner"]
         return [Annotator(self.url, made["project"], one["id"], one["token"], think) for one in made["annotators"]]
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
+        """Send a request as the owner; return the status and the answer."""
+        line = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
+        try:
+            headers = {"Authorization": f"Token {self.owner}", "Content-Type": "application/json"}
+            line.request(method, f"/api/v1/{path}", json.dumps(body) if body is not None else None, headers)
+            answer = line.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            line.close()
 
     def is_ready(self) -> bool:
         """Whether the web server answers and has its database."""
@@ -74,6 +90,27 @@ class Installation:
             return True
         except psycopg.Error:
             return False
+
+    def has_broker(self) -> bool:
+        """Whether Valkey answers."""
+        return Valkey(self.home, Environment(home=self.home).sockets).is_ready()
+
+    @contextmanager
+    def without_broker(self) -> Iterator[None]:
+        """Keep the broker away: whenever the supervisor has started it again, it is killed again."""
+        over = Event()
+
+        def keep_away() -> None:
+            while not over.wait(0.05):
+                _kill(self.programs("valkey-server"))
+
+        killer = Thread(target=keep_away, daemon=True)
+        killer.start()
+        try:
+            yield
+        finally:
+            over.set()
+            killer.join()
 
     def rows(self, project: str) -> list[Row]:
         """The stored annotations of a project, read past the product."""
@@ -106,7 +143,6 @@ class Installation:
 
 
 def _kill(processes: list[psutil.Process]) -> None:
-    assert processes
     for one in processes:
         with suppress(psutil.NoSuchProcess):
             one.send_signal(signal.SIGKILL)

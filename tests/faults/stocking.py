@@ -43,7 +43,8 @@ def main() -> None:
     assert not Annotation.objects.filter(project=cast.project).exists()
     made = [stage.make_user(f"annotator{number}", cast.project) for number in range(options.annotators)]
     people = [{"id": str(user.pk), "token": create_token(user, "faults")[1]} for user in made]
-    json.dump({"project": str(cast.project.pk), "annotators": people}, sys.stdout)
+    owner = create_token(cast.alice, "faults")[1]
+    json.dump({"project": str(cast.project.pk), "annotators": people, "owner": owner}, sys.stdout)
 
 
 if __name__ == "__main__":
