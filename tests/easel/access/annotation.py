@@ -19,6 +19,7 @@ ROWS: dict[str, Row] = {
     "api:assignment_annotation": {"PUT": bobs_own(201)},
     "api:assignment_draft": {"PUT": bobs_own()},
     "api:assignment_skip": {"POST": bobs_own(201)},
+    "api:assignment_reopening": {"POST": bobs_own()},
     "api:assignment_heartbeat": {"PUT": bobs_own()},
     "rank": {"GET": page(RANKERS)},
     "own_page": {"GET": page(RANKERS)},
@@ -36,6 +37,7 @@ def addresses(world: World) -> dict[str, list[Any]]:
         "api:assignment_annotation": [world.assignment.pk],
         "api:assignment_draft": [world.assignment.pk],
         "api:assignment_skip": [world.assignment.pk],
+        "api:assignment_reopening": [world.assignment.pk],
         "api:assignment_heartbeat": [world.assignment.pk],
     }
 
