@@ -13,6 +13,7 @@ from easel.annotation.gold import automatic, making
 from easel.annotation.gold.copies import copy_of
 from easel.annotation.models import Annotation, Gold, Item
 from easel.annotation.progress import overview_of
+from easel.annotation.services import gather
 from easel.annotation.template_uses import use_template
 from easel.common.storage import storage
 from easel.evaluation.leaderboard import board_of
@@ -124,7 +125,7 @@ def test_no_figure_counts_them(cast: Cast, planted: list[Item], alice: APIClient
 
 def test_spoilt_images_never_become_items_of_their_own(cast: Cast, planted: list[Item]) -> None:
     before = Item.objects.count()
-    assert stage.annotation.gather(timezone.now()) == 0
+    assert gather(timezone.now()) == 0
     assert Item.objects.count() == before
 
 
@@ -134,7 +135,7 @@ def test_the_leaderboard_knows_no_gold(cast: Cast, model_folders: Any) -> None:
     prompts = stage.make_prompts(cast.project, "a fox", "two boats", "some hens")
     stage.generate(cast, prompts, 1, compared=[rival])
     stage.work_off()
-    stage.annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     items = list(Item.objects.to_rank().order_by("id"))
     for _ in items:
         given = stage.lease(cast.project, cast.bob)

@@ -13,6 +13,7 @@ from easel.annotation.gold.degrade import LEAST_CHANGE, WAYS, change, spoil
 from easel.annotation.gold.figures import counts_of, doubtful, rates_of
 from easel.annotation.gold.words import are_unlike, content_words
 from easel.annotation.models import Annotation, Gold, Item, MadePicture, Record
+from easel.annotation.services import gather
 from easel.common.errors import Refusal
 from easel.common.storage import storage
 from easel.images.models import Candidate, GenerationRequest
@@ -98,7 +99,7 @@ def test_spoilt_images_take_the_place_of_one_and_wait_to_be_looked_at(cast: Cast
 def test_an_image_of_quite_another_prompt_takes_the_place_of_one(cast: Cast) -> None:
     stage.generate(cast, stage.make_prompts(cast.project, "a red fox", "two boats", "the foxes of spring"))
     stage.work_off()
-    stage.annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     made = make_by_the_dozen(cast, 3, kinds=["mismatch"])
     assert len(made) == 3 and {one.source for one in made} == {"mismatched"}
     prompts = dict(Candidate.objects.collected().values_list("sha256", "prompt__text"))
@@ -144,7 +145,7 @@ def test_one_round_at_a_time_of_what_can_be(cast: Cast) -> None:
     make_items(cast, 2)
     for wrong in ({"count": 0}, {"count": 501}, {"count": 1, "kinds": ["crayon"]}, {"count": 1, "kinds": []}):
         with pytest.raises(Refusal):
-            start(cast.project, cast.alice, timezone.now(), **wrong)  # type: ignore[arg-type]
+            start(cast.project, cast.alice, timezone.now(), **wrong)
     start(cast.project, cast.alice, timezone.now(), count=2)
     with pytest.raises(Refusal, match="being made already"):
         start(cast.project, cast.alice, timezone.now(), count=2)

@@ -74,7 +74,7 @@ def gold_list(request: HttpRequest, pk: UUID) -> HttpResponse:
     rows = {"in-use": rows.in_use, "waiting": rows.waiting, "retired": rows.retired}[state]()
     doubted = doubtful(project)
     if only_doubted := state == "in-use" and "doubtful" in request.GET:
-        rows = rows.filter(pk__in=doubted)
+        rows = rows.among(doubted)
     page = page_of(request, rows, PAGE)
     context: dict[str, Any] = {
         "project": project,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from uuid import UUID
+
 from django.db import models
 
 from easel.accounts.models import User
@@ -33,6 +36,10 @@ class GoldQuerySet(models.QuerySet["Gold"]):
     def retired(self) -> GoldQuerySet:
         """What was taken out of use."""
         return self.exclude(retired_at=None).exclude(retired_at=models.F("created_at"))
+
+    def among(self, items: Collection[UUID]) -> GoldQuerySet:
+        """Those of these items."""
+        return self.filter(pk__in=items)
 
     def for_training(self) -> GoldQuerySet:
         """What training rounds are made of."""
