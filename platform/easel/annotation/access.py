@@ -25,8 +25,8 @@ _DESK = ", ".join(f"{source} AS desk_{name}" for source, name in COLUMNS)
 _OF_ITEM = [
     f"item_{name}"
     for name in (
-        "prompt_id", "template_version_id", "purpose", "state", "audience", "votes", "overlap", "overlap_lead",
-        "overlap_cap", "wants", "category", "flagged_at",
+        "prompt_id", "template_version_id", "purpose", "state", "priority", "audience", "votes", "overlap",
+        "overlap_lead", "overlap_cap", "wants", "category", "flagged_at",
     )
 ]  # fmt: skip
 _ITEM = ", ".join(f"item.{name.removeprefix('item_')} AS {name}" for name in _OF_ITEM)

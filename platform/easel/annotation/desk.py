@@ -41,7 +41,8 @@ COLUMNS = (
     ("coalesce(record.submitted_on_day, 0)", "submitted_on_day"),
     ("record.trained_at", "trained_at"),
     ("coalesce(record.training, 0)", "training"),
-    ("record.round_began", "round_began"),
+    ("record.after", "after"),
+    ("record.after_priority", "after_priority"),
 )
 """Where each field of a desk stands."""
 JOINS = """
@@ -98,7 +99,9 @@ class Desk:
     trained_at: datetime | None
     training: int
     """Training items answered in this round."""
-    round_began: datetime | None
+    after: UUID | None
+    """The item of the queue that was answered furthest on, with its priority: the search goes on behind it."""
+    after_priority: int | None
 
     @property
     def rule(self) -> Rule:
@@ -119,9 +122,9 @@ class Desk:
         """What this annotator may be given."""
         return audiences_of(self.kind, sent=sent)
 
-    def after(self, *, submitted: int, day: date, submitted_on_day: int) -> Desk:
+    def with_counts(self, **counts: Any) -> Desk:
         """The same desk with what a submission has just counted."""
-        return replace(self, submitted=submitted, day=day, submitted_on_day=submitted_on_day)
+        return replace(self, **counts)
 
     def refuse_rest(self, open_: int, at: datetime) -> None:
         """Raise Paused or LimitReached where no item is given out now. open_: how many the annotator has at hand."""

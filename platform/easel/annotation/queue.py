@@ -57,12 +57,23 @@ _FROM = """
     LEFT JOIN prompts_conditioningimage AS picture
         ON picture.id = coalesce(prompt.conditioning_id, request.conditioning_id)
 """
+# The queue in its order. What lies before the item that the annotator answered furthest on is mostly their own: who is
+# ten thousand items ahead of the others would have all of them looked through each time. So what is urgent comes first,
+# then what lies behind that item, and only when all that is done the rest. A part that is not needed does not run.
+_NEXT = f"""
+    SELECT item.id FROM annotation_item AS item WHERE {_WANTED} AND item.id <> ALL (%(gone)s) AND {{where}}
+    ORDER BY item.priority DESC, item.id LIMIT 1 FOR NO KEY UPDATE OF item SKIP LOCKED
+"""  # noqa: S608 -- made of our own texts only
+_URGENT = _NEXT.format(where="item.priority > %(after_priority)s")
+_BEHIND = _NEXT.format(
+    where="item.priority = %(after_priority)s AND item.id > %(after)s::uuid AND NOT EXISTS (SELECT FROM urgent)"
+)
+_REST = _NEXT.format(where="NOT EXISTS (SELECT FROM urgent) AND NOT EXISTS (SELECT FROM behind)")
 _SEARCH = f"""
+    WITH urgent AS ({_URGENT}), behind AS ({_BEHIND}), rest AS ({_REST})
     {_ITEM}, NULL::float AS probability {_FROM}
-    WHERE {_WANTED} AND item.id <> ALL (%(gone)s)
-    ORDER BY item.priority DESC, item.id LIMIT 1
-    FOR NO KEY UPDATE OF item SKIP LOCKED
-"""
+    WHERE item.id = (SELECT id FROM urgent UNION ALL SELECT id FROM behind UNION ALL SELECT id FROM rest)
+"""  # noqa: S608
 # Two models are drawn by their probability (the first of exponential waiting times), then one of their items by chance.
 _DRAW = f"""
     WITH drawn AS (
@@ -77,6 +88,10 @@ _DRAW = f"""
 _GOLD = f"""
     {_ITEM}, NULL::float AS probability {_FROM} JOIN annotation_gold AS gold ON gold.item_id = item.id
     WHERE {_NEW} AND item.purpose = 'gold' AND gold.retired_at IS NULL AND gold.training = %(training)s
+    AND NOT EXISTS (
+        SELECT FROM annotation_assignment AS seen
+        WHERE seen.item_id = item.original_id AND seen.annotator_id = %(annotator)s
+    )
     ORDER BY item.spot < %(chance)s, item.spot LIMIT 1
     FOR NO KEY UPDATE OF item SKIP LOCKED
 """
@@ -142,7 +157,15 @@ class Order:
     def parameters(self, **more: Any) -> dict[str, Any]:
         """For the statements above."""
         desk = self.desk
-        return {**_whose(desk, self.request), "overlap": desk.overlap, "declined": desk.declined, "at": self.at, **more}
+        return {
+            **_whose(desk, self.request),
+            "overlap": desk.overlap,
+            "declined": desk.declined,
+            "at": self.at,
+            "after": None if self.request else desk.after,
+            "after_priority": None if self.request else desk.after_priority,
+            **more,
+        }
 
 
 def lease_wanted(order: Order, chance: float) -> Assignment | None:

@@ -303,7 +303,8 @@ def reopen(assignment: Assignment, at: datetime) -> None:
         Assignment.MOVES,
         draft=annotation.answers,
         draft_version=assignment.draft_version + 1,
-        expires_at=at + settings.LEASE,
+        # A surplus answer had no place any more: it gets one back only where nobody else has taken it.
+        expires_at=at + settings.LEASE if assignment.state == Assignment.State.SUBMITTED else at,
     )
     if annotation.purpose == Item.Purpose.RANK:
         recount(assignment.item)

@@ -12,12 +12,19 @@ from typing import Any
 from django.db import connection
 
 from easel.annotation.counting import Count
-from easel.annotation.models import Annotation, Assignment
+from easel.annotation.models import Annotation, Assignment, Item
 from easel.common.errors import IllegalTransition
 from easel.common.ids import uuid7
 
+# Behind the one that was answered furthest on: of a lower priority, or of the same and made later.
+_FURTHER = """
+    excluded.after IS NOT NULL AND (
+        record.after IS NULL OR excluded.after_priority < record.after_priority
+        OR (excluded.after_priority = record.after_priority AND excluded.after > record.after)
+    )
+"""
 # All parts see the same snapshot; who is first to move the assignment has the others wait, and finds it moved.
-_STORE = """
+_STORE = f"""
     WITH moved AS (
         UPDATE annotation_assignment SET state = %(to)s, draft = NULL
         WHERE id = %(assignment)s AND state = ANY (%(from)s) RETURNING id
@@ -33,14 +40,17 @@ _STORE = """
             %(ties_are_equal)s, %(all_bad)s, %(active_ms)s, %(body_hash)s, %(purpose)s, %(review_state)s, 0, %(at)s
         FROM moved
     )
-    INSERT INTO annotation_record AS record (id, project_id, annotator_id, submitted, day, submitted_on_day)
-    SELECT %(record)s, %(project)s, %(annotator)s, %(more)s, %(day)s, %(more)s FROM moved
+    INSERT INTO annotation_record AS record
+        (id, project_id, annotator_id, submitted, day, submitted_on_day, after, after_priority)
+    SELECT %(record)s, %(project)s, %(annotator)s, %(more)s, %(day)s, %(more)s, %(after)s, %(after_priority)s FROM moved
     ON CONFLICT (project_id, annotator_id) DO UPDATE SET
         submitted = record.submitted + %(more)s,
         submitted_on_day = CASE WHEN record.day = %(day)s THEN record.submitted_on_day ELSE 0 END + %(more)s,
-        day = %(day)s
-    RETURNING record.submitted, record.day, record.submitted_on_day
-"""
+        day = %(day)s,
+        after = CASE WHEN {_FURTHER} THEN excluded.after ELSE record.after END,
+        after_priority = CASE WHEN {_FURTHER} THEN excluded.after_priority ELSE record.after_priority END
+    RETURNING record.submitted, record.day, record.submitted_on_day, record.after, record.after_priority
+"""  # noqa: S608 -- made of our own texts only
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Stored:
 def store(what: Stored) -> None:
     """Store it, and bring the assignment's desk up to date. Raises IllegalTransition where somebody was first."""
     assignment, annotation, now = what.assignment, what.annotation, what.now
+    off_the_queue = annotation.purpose == Item.Purpose.RANK and assignment.assigned_by_id is None
     parameters: dict[str, Any] = {
         "to": what.to,
         "assignment": assignment.pk,
@@ -83,12 +94,14 @@ def store(what: Stored) -> None:
         "record": uuid7(),
         "more": 0 if assignment.in_training else 1,
         "day": annotation.created_at.date(),
+        "after": annotation.item_id if off_the_queue else None,
+        "after_priority": assignment.item.priority if off_the_queue else None,
     }
     with connection.cursor() as cursor:
         cursor.execute(_STORE, parameters)
         row = cursor.fetchone()
     if row is None:
         raise IllegalTransition("This item can no longer be submitted: it changed in the meantime. Load it again.")
-    submitted, day, submitted_on_day = row
-    assignment.desk = assignment.desk.after(submitted=submitted, day=day, submitted_on_day=submitted_on_day)
+    names = ("submitted", "day", "submitted_on_day", "after", "after_priority")
+    assignment.desk = assignment.desk.with_counts(**dict(zip(names, row, strict=True)))
     annotation._state.adding = False

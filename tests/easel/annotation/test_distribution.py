@@ -338,3 +338,30 @@ def gold_of() -> Callable[..., None]:
             )
 
     return make
+
+
+def test_the_search_goes_on_behind_what_was_answered_and_comes_back_for_the_rest(cast: Cast) -> None:
+    items = make_items(cast, 4)
+    Project.objects.filter(pk=cast.project.pk).update(overlap=2)
+    project = Project.objects.get(pk=cast.project.pk)
+    Item.objects.filter(pk__in=[items[0].pk, items[1].pk]).update(state=Item.State.ASIDE)
+    assert annotate(project, cast.bob)[0].item_id == items[2].pk
+    Item.objects.update(state=Item.State.READY)
+    Item.objects.filter(pk=items[1].pk).update(priority=1)
+    order = [one.item_id for one in annotate(project, cast.bob, 3)]
+    assert order == [items[1].pk, items[3].pk, items[0].pk]
+    assert services.lease_next(project, cast.bob, timezone.now()) is None
+
+
+def test_taking_back_a_surplus_answer_takes_no_place_from_anybody(cast: Cast) -> None:
+    make_items(cast, 1)
+    late = lease(cast.project, cast.bob)
+    after = timezone.now() + timedelta(minutes=11)
+    taken = services.lease_next(cast.project, cast.erin, after)
+    assert taken is not None
+    submit(late, answers_for(late), after)
+    assert Assignment.objects.get(pk=late.pk).state == Assignment.State.SURPLUS
+    services.reopen(assignment_for(cast.bob, late.pk, lock=True), after)
+    assert Assignment.objects.get(pk=late.pk).expires_at <= after
+    submit(taken, answers_for(taken), after)
+    assert Assignment.objects.get(pk=taken.pk).state == Assignment.State.SUBMITTED

@@ -102,7 +102,7 @@ def test_a_fixed_number_is_that_number() -> None:
 
 def test_at_70_percent_a_lead_of_two_is_as_right_as_the_design_says() -> None:
     """81.9 % right with 3.0 votes, against 78.4 % with a fixed three (docs/explanation/labels-saved.md)."""
-    rng = random.Random(0)  # noqa: S311 -- reproducible chance is the point
+    rng = random.Random(0)
     rule, right, votes, rounds = Rule(2, 2, 5), 0, 0, 20_000
     for _ in range(rounds):
         said: list[Verdict] = []
