@@ -129,7 +129,12 @@ def test_a_minute_offline_loses_nothing(make_cast: Callable[..., Cast], window: 
     assert page.locator("textarea").input_value() == "kept"
     page.clock.run_for(1_000)
     # Where it went once, more is fetched ahead: the next time there is more to do.
-    until(lambda: (page.clock.run_for(200), Assignment.objects.filter(state="open").count() >= 4)[1], 12)
+
+    def fetched() -> bool:
+        page.clock.run_for(200)
+        return Assignment.objects.filter(state="open").count() >= 4
+
+    until(fetched, 12)
     page.wait_for_load_state("networkidle")
     mine.context.set_offline(True)
     keys(page, "Control+Enter")

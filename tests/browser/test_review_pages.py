@@ -184,6 +184,7 @@ def test_a_disagreement_is_decided_without_names_and_withdrawn(cast: Cast, rita:
     keys(page, "Enter")
     page.wait_for_url("**/disagreements/")
     made = until(Adjudication.objects.first)
+    assert made is not None
     assert (made.chosen, len(made.ranking)) == (None, 4)
     quiet(mine)
 

@@ -13,8 +13,10 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 from easel.annotation import services as annotation
+from easel.annotation.distribution import change_overlap
 from easel.annotation.gold import automatic
 from easel.annotation.models import BulkAct, BulkActItem
+from easel.annotation.stopping import Rule
 from easel.common.broker import app
 from easel.common.models import Job
 from easel.evaluation.scoring import claim_scores, request_scores
@@ -156,6 +158,13 @@ def _compare(cast: Cast) -> dict[str, Any]:
     return {}
 
 
+def _recount(cast: Cast) -> dict[str, Any]:
+    stage.make_items(cast, 2)
+    stage.annotate(cast.project, cast.bob, 2)
+    change_overlap(cast.project, Rule(2), timezone.now())
+    return {}
+
+
 def _bulk_acts(cast: Cast) -> dict[str, Any]:
     items = stage.make_items(cast, 2)
     act = BulkAct.objects.create(project=cast.project, kind="flag", by=cast.alice, total=2, created_at=timezone.now())
@@ -172,6 +181,7 @@ TASKS: dict[str, Callable[[Cast], dict[str, Any]]] = {
     "easel.annotation.compare_images": _compare,
     "easel.annotation.gather": _gather,
     "easel.annotation.make_gold": _make_gold,
+    "easel.annotation.recount": _recount,
     "easel.images.claim": _claim,
     "easel.images.liken": _liken,
     "easel.images.preview": _preview,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -63,3 +63,18 @@ def recount(item: Item) -> Count:
     now = count(item.rule, verdicts_on(item.pk), item.state)
     Item.objects.filter(pk=item.pk).update(votes=now.votes, lead=now.lead, wants=now.wants, state=now.state)
     return now
+
+
+_COUNTS = """
+    UPDATE annotation_item AS item SET votes = known.votes, lead = known.lead, wants = known.wants, state = known.state
+    FROM unnest(%s::uuid[], %s::int[], %s::float[], %s::int[], %s::text[]) AS known (id, votes, lead, wants, state)
+    WHERE item.id = known.id
+"""
+
+
+def store_counts(counts: Mapping[UUID, Count]) -> None:
+    """Store how many locked items stand, in one statement."""
+    columns = [(pk, now.votes, now.lead, now.wants, now.state) for pk, now in counts.items()]
+    if columns:
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNTS, [list(column) for column in zip(*columns, strict=True)])

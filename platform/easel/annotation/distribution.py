@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 
 from easel.accounts.models import User
-from easel.annotation.counting import count, verdicts_of
+from easel.annotation.counting import Count, count, store_counts, verdicts_of
 from easel.annotation.models import Assignment, Item, Recount, rule_of
 from easel.annotation.models.items import ItemQuerySet
 from easel.annotation.stopping import Rule
@@ -95,13 +95,14 @@ def _recount_some(pk: UUID) -> int:
         change.delete()
         return 0
     said = verdicts_of([item.pk for item in items if item.votes])
-    changed = []
-    for item in items:
-        now = count(rule, said.get(item.pk, []), item.state)
-        if (item.votes, item.lead, item.wants, item.state) != (now.votes, now.lead, now.wants, now.state):
-            item.votes, item.lead, item.wants, item.state = now.votes, now.lead, now.wants, now.state
-            changed.append(item)
-    Item.objects.bulk_update(changed, ["votes", "lead", "wants", "state"], batch_size=PAGE)
+    counts = {item.pk: count(rule, said.get(item.pk, []), item.state) for item in items}
+    store_counts(
+        {
+            item.pk: counts[item.pk]
+            for item in items
+            if Count(item.votes, item.lead, item.wants or 0, item.state) != counts[item.pk]
+        }
+    )
     Recount.objects.filter(pk=pk).update(after=items[-1].pk, done=F("done") + len(items))
     return len(items)
 

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from easel.accounts.models import User
 from easel.accounts.roles import Act
 from easel.common.pagination import page_of
 from easel.common.schema import documented, documented_list
@@ -49,7 +50,7 @@ class QualitySerializer(serializers.Serializer[ProjectQuality]):
 
     measured_at = serializers.DateTimeField(allow_null=True, help_text="Null: nothing was measured yet.")
     kind = serializers.ChoiceField(
-        choices=["human", "simulated"], source="found.kind", help_text="Whose figures: simulated only without people."
+        choices=User.Kind.choices, source="found.kind", help_text="Whose figures: simulated only without people."
     )
     annotations = serializers.IntegerField(source="found.annotations")
     annotators = serializers.IntegerField(source="found.annotators")
@@ -122,7 +123,7 @@ class AnnotatorQualitySerializer(serializers.Serializer[AnnotatorQuality]):
 
     annotator = serializers.UUIDField(source="annotator_id")
     username = serializers.CharField(source="annotator.username")
-    kind = serializers.ChoiceField(choices=["human", "simulated"], source="annotator.kind")
+    kind = serializers.ChoiceField(choices=User.Kind.choices, source="annotator.kind")
     measured_at = serializers.DateTimeField()
     annotations = serializers.IntegerField(source="found.annotations")
     active_ms = serializers.IntegerField(source="found.active_ms", help_text="Gold and repeats too.")

@@ -50,7 +50,8 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
             raise InvalidInput(message, fields={"words": [message]})
         wanted = " & ".join("'{}':*".format(word.replace("\\", "\\\\").replace("'", "''")) for word in found)
         query = SearchQuery(wanted, config="simple", search_type="raw")
-        return self.alias(said=SearchVector("text", config="simple")).filter(said=query)
+        rows = self.alias(searched=SearchVector("text", config="simple"))
+        return rows.filter(searched=query)
 
     def chosen(self, project: Project, ids: Collection[UUID] | None) -> list[Prompt]:
         """The project's prompts of these ids; None: all but the held-out ones. Raises InvalidInput for other ids."""

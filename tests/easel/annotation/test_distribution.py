@@ -249,7 +249,7 @@ def test_the_last_submission_is_taken_back_with_its_answers(cast: Cast, bob: API
     item = Item.objects.get(pk=done["item"]["id"])
     assert (item.state, item.votes, item.lead) == ("ready", 0, 0)
     assert Record.objects.get().submitted == 0
-    again = {"answers": {"ranking": list(reversed(done["answers"]["ranking"]))}, "active_ms": 900}
+    again: dict[str, Any] = {"answers": {"ranking": list(reversed(done["answers"]["ranking"]))}, "active_ms": 900}
     assert bob.put(f"{API}/assignments/{done['id']}/annotation/", again, format="json").status_code == 201
     assert Annotation.objects.get().ranking == again["answers"]["ranking"]
 

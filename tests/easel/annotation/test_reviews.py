@@ -12,6 +12,7 @@ from easel.accounts.roles import Role
 from easel.annotation.models import Annotation, Assignment, Item, Review, Revision
 from easel.annotation.review import services
 from easel.annotation.review.services import sampled
+from easel.common.errors import InvalidInput
 from easel.forms.services import publish
 from easel.projects.models import Membership, Project
 from rest_framework.test import APIClient
@@ -281,10 +282,10 @@ def test_an_item_tells_all_that_was_said_of_it(reviewer: APIClient, alice: APICl
 
 def test_what_measures_annotators_or_counts_nowhere_is_not_reviewed(rita: User, said: Annotation) -> None:
     Assignment.objects.update(state="surplus")
-    with pytest.raises(services.InvalidInput, match="counts nowhere"):
+    with pytest.raises(InvalidInput, match="counts nowhere"):
         services.accept(said, rita, timezone.now())
     Annotation.objects.update(purpose="gold")
-    with pytest.raises(services.InvalidInput, match="measures annotators"):
+    with pytest.raises(InvalidInput, match="measures annotators"):
         services.accept(said, rita, timezone.now())
 
 

@@ -10,7 +10,7 @@ from easel.urls import urlpatterns
 
 from tests.cast import Cast, browser_of, make_user
 
-NAMES = {pattern.name for pattern in urlpatterns if getattr(pattern, "name", None)}
+NAMES = {getattr(pattern, "name", None) for pattern in urlpatterns}
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role != Role.OWNER])

@@ -39,7 +39,7 @@ class PassRateSerializer(serializers.Serializer[Rate]):
     doubtful = serializers.BooleanField(help_text="Most good annotators answer otherwise: it may be wrong.")
 
 
-class PictureSerializer(serializers.Serializer[Any]):
+class MadePictureSerializer(serializers.Serializer[Any]):
     """An image that was made for gold."""
 
     candidate = serializers.UUIDField(source="candidate_id")
@@ -59,7 +59,7 @@ class GoldSerializer(serializers.Serializer[Any]):
     )
     pairs = serializers.SerializerMethodField(help_text="[better, worse]: each is to be in this order.")
     all_bad = serializers.BooleanField(source="answer.all_bad", allow_null=True, help_text="null: it is not asked.")
-    pictures = PictureSerializer(many=True)
+    pictures = MadePictureSerializer(many=True)
     note = serializers.CharField()
     training = serializers.BooleanField()
     state = serializers.ChoiceField(choices=STATES)

@@ -62,6 +62,14 @@ class Matchup(models.Model):
         return f"matchup {self.key}"
 
 
+class RecountQuerySet(models.QuerySet["Recount"]):
+    """Reads of recounts."""
+
+    def of(self, project: Project) -> Recount | None:
+        """The one that is going on in a project, if there is one."""
+        return self.filter(project=project).first()
+
+
 class Recount(models.Model):
     """A change of a project's overlap on its way through the items. There is a row as long as some are left."""
 
@@ -70,6 +78,8 @@ class Recount(models.Model):
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField()
     started_at = models.DateTimeField()
+
+    objects = RecountQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.done} of {self.total} items recounted"

@@ -98,7 +98,7 @@ def _context(project: Project, sent: tuple[str, Form] | None) -> dict[str, Any]:
         "wrong": sent[0] if sent else "",
         "guidelines_html": to_html(project.guidelines),
         "rankers": services.rankers_of(project),
-        "recount": Recount.objects.filter(project=project).first(),
+        "recount": Recount.objects.of(project),
         "gold": counts_of(project),
         "recommended": services.AGREE,
     }
@@ -108,5 +108,5 @@ def _context(project: Project, sent: tuple[str, Form] | None) -> dict[str, Any]:
 def overlap_progress(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show how far the items follow a change of the overlap; asked again and again until they do."""
     project = project_for(request.user, pk, Act.MANAGE)
-    recount = Recount.objects.filter(project=project).first()
+    recount = Recount.objects.of(project)
     return render(request, "projects/_recount.html", {"project": project, "recount": recount, "watched": True})
