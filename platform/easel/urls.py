@@ -52,6 +52,16 @@ from easel.training import api as training_api
 from easel.training import views as training
 
 api = [
+    # First what annotators ask for all day: addresses are tried in their order.
+    path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
+    path(
+        "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"
+    ),
+    path("assignments/<uuid:pk>/draft/", annotation_api.AssignmentDraft.as_view(), name="assignment_draft"),
+    path("assignments/<uuid:pk>/skip/", annotation_api.AssignmentSkip.as_view(), name="assignment_skip"),
+    path("assignments/<uuid:pk>/reopen/", annotation_api.AssignmentReopening.as_view(), name="assignment_reopening"),
+    path("assignments/<uuid:pk>/heartbeat/", annotation_api.AssignmentHeartbeat.as_view(), name="assignment_heartbeat"),
+    path("projects/<uuid:pk>/assignments/", annotation_api.ProjectAssignments.as_view(), name="assignments"),
     *curate.api,
     path("schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
     path("me/", accounts_api.Me.as_view(), name="me"),
@@ -95,7 +105,6 @@ api = [
     path("projects/<uuid:pk>/template/", template_uses_api.TemplateOfProject.as_view(), name="project_template"),
     path("projects/<uuid:pk>/prompts/", prompts_api.ProjectPrompts.as_view(), name="prompts"),
     path("projects/<uuid:pk>/generations/", images_api.ProjectGenerations.as_view(), name="generations"),
-    path("projects/<uuid:pk>/assignments/", annotation_api.ProjectAssignments.as_view(), name="assignments"),
     path("projects/<uuid:pk>/annotations/", annotation_api.ProjectAnnotations.as_view(), name="annotations"),
     path("projects/<uuid:pk>/reviews/", review_api.ProjectReviews.as_view(), name="reviews"),
     path("projects/<uuid:pk>/reviews/bulk/", review_api.BulkReviews.as_view(), name="reviews_bulk"),
@@ -152,14 +161,6 @@ api = [
         gold_training_api.MemberTraining.as_view(),
         name="member_training",
     ),
-    path("assignments/<uuid:pk>/", annotation_api.AssignmentDetail.as_view(), name="assignment"),
-    path(
-        "assignments/<uuid:pk>/annotation/", annotation_api.AssignmentAnnotation.as_view(), name="assignment_annotation"
-    ),
-    path("assignments/<uuid:pk>/draft/", annotation_api.AssignmentDraft.as_view(), name="assignment_draft"),
-    path("assignments/<uuid:pk>/skip/", annotation_api.AssignmentSkip.as_view(), name="assignment_skip"),
-    path("assignments/<uuid:pk>/reopen/", annotation_api.AssignmentReopening.as_view(), name="assignment_reopening"),
-    path("assignments/<uuid:pk>/heartbeat/", annotation_api.AssignmentHeartbeat.as_view(), name="assignment_heartbeat"),
 ]
 
 urlpatterns = [

@@ -13,11 +13,18 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.utils import timezone
 from easel.accounts.services import create_token
+from easel.annotation.curate.acts import start as start_act
+from easel.annotation.curate.choosing import Chosen
+from easel.annotation.curate.filters import Filters
+from easel.annotation.curate.subsets import make_subset, save_query
+from easel.annotation.gold import making
 from easel.annotation.review.services import accept, remark
 from easel.evaluation.services import start_evaluation
 from easel.evaluation.simulation import start_simulation
 from easel.images.attempts import attempt
-from easel.projects.services import create_project
+from easel.projects.models import Membership, Notice
+from easel.projects.notices import notify
+from easel.projects.services import create_project, invite
 from easel.prompts.conditioning import File, add_picture
 from easel.registry.models import ModelVersion
 from easel.wsgi import application
@@ -82,6 +89,9 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
     review = accept(said.annotation, cast.alice, timezone.now())
     studio = go_live(create_project("Studio", cast.project.template_version, cast.alice, timezone.now()))
     added = add_picture(cast.project, "image", File("a.png", draw(5)), cast.alice, timezone.now())
+    now = timezone.now()
+    notify(cast.project, "gold_failed", "bob missed gold.", now, about=cast.bob)
+    answer = making.answer_of([[str(pk)] for pk in said.item.candidates.values_list("pk", flat=True)])
     return {
         "conditioning": str(added.picture.pk),
         "projects": str(cast.project.pk),
@@ -100,6 +110,13 @@ def targets(cast: Cast, one_connection: None) -> dict[str, str]:
         "images": str(items[0].candidates.values_list("pk", flat=True)[0]),
         "models": str(cast.model.pk),
         "templates": str(cast.project.template_version.template_id),
+        "queries": str(save_query(cast.project, "All", Filters(), cast.alice, now).pk),
+        "subsets": str(make_subset(cast.project, "Some", cast.alice, now).pk),
+        "acts": str(start_act(cast.project, "flag", Chosen((items[0].pk,)), {}, cast.alice, now).pk),
+        "gold": str(making.make(said.item, answer, cast.alice, now).pk),
+        "notices": str(Notice.objects.get(project=cast.project).pk),
+        "member_pk": str(Membership.objects.get(project=cast.project, user=cast.dave).pk),
+        "invitation_pk": str(invite(cast.project, "viewer", cast.alice, "owner", now, days=7, max_uses=9)[0].pk),
     }
 
 
@@ -112,7 +129,8 @@ def test_no_input_breaks_the_api_or_its_description(case: Any, cast: Cast, targe
     if case.path.endswith("/attempts/"):
         kind = "studio"  # whose form is live
     if case.path_parameters:
-        case.path_parameters["id"] = targets[kind]
+        for name in case.path_parameters.keys() & {"id", "member_pk", "invitation_pk"}:
+            case.path_parameters[name] = targets[kind if name == "id" else name]
     _, token = create_token(cast.alice, "schemathesis")
     response = case.call(headers={**(case.headers or {}), "Authorization": f"Token {token}"})
     case.validate_response(response, checks=CHECKS)

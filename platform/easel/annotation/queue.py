@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -17,7 +17,6 @@ from django.db import connection
 from easel.annotation.desk import Desk
 from easel.annotation.models import Assignment, Item
 from easel.common.ids import uuid7
-from easel.images.models import Candidate
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
 
@@ -115,6 +114,14 @@ _LEASE = """
 """
 _LEASE_WANTED = _LEASE.format(wanted=_WANTED)
 _LEASE_NEW = _LEASE.format(wanted=_NEW)
+
+
+class Shown(NamedTuple):
+    """What an annotator is told of an image."""
+
+    pk: UUID
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +230,7 @@ def _lease(statement: str, order: Order, item: Item) -> Assignment | None:
     if not rows:
         return None
     # A text has no candidates: one row without any.
-    assignment.shown = [Candidate(id=pk, width=width, height=height) for pk, width, height in rows if pk is not None]
+    assignment.shown = [Shown(*row) for row in rows if row[0] is not None]
     assignment.shown_order = [one.pk for one in assignment.shown]
     assignment._state.adding = False
     return assignment

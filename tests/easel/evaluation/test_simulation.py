@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.accounts.services import create_user
-from easel.annotation.models import Annotation, Assignment, Item
+from easel.annotation.models import Annotation, Assignment, Item, Record
 from easel.annotation.services import gather
 from easel.common import jobs
 from easel.common.errors import Conflict, InvalidInput
@@ -105,7 +105,8 @@ def test_the_same_seed_gives_the_same_rankings_and_another_one_others(cast: Cast
     def said(seed: int) -> list[list[list[str]]]:
         Annotation.objects.all().delete()
         Assignment.objects.all().delete()
-        Item.objects.update(state=Item.State.READY)
+        Record.objects.all().delete()
+        Item.objects.update(state=Item.State.READY, votes=0, lead=0, wants=None)
         simulated.advance(start(cast, taste="careless", rankings=6, seed=seed), timezone.now())
         return list(Annotation.objects.order_by("item").values_list("ranking", flat=True))
 

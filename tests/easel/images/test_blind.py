@@ -142,7 +142,7 @@ def test_ids_of_one_model_do_not_tell_the_order_of_its_seeds(cast: Cast) -> None
 def test_the_json_of_an_assignment_has_these_keys_and_no_others(cast: Cast, compared: list[Candidate]) -> None:
     work = client_of(cast.bob).post(f"{API}/projects/{cast.project.pk}/assignments/", {}).json()
     assert work.keys() == {"id", "expires_at", "template_version", "item", "draft"}
-    assert work["item"].keys() == {"id", "prompt", "candidates"}
+    assert work["item"].keys() == {"id", "prompt", "candidates", "sensitive"}
     assert all(one.keys() == {"id", "url", "width", "height"} for one in work["item"]["candidates"])
     assert {(one["width"], one["height"]) for one in work["item"]["candidates"]} == {(16, 16)}
     assert all(one["url"] == f"/images/{UUID(one['id'])}/" for one in work["item"]["candidates"])

@@ -93,6 +93,9 @@ def test_a_line_holds_all_that_is_known_of_an_annotation(
         "shown_order": shown,
         "ranking": [[pk] for pk in shown],
         "ties_are_equal": True,
+        "review": None,
+        "revision": 0,
+        "adjudication": None,
         "all_bad": False,
         "answers": {"ranking": [[pk] for pk in shown], "rationale": 'crisp, "sharp"'},
     }

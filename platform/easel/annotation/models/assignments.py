@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +19,7 @@ from easel.projects.models import Project
 
 if TYPE_CHECKING:
     from easel.annotation.desk import Desk
+    from easel.annotation.queue import Shown
 
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
@@ -98,7 +99,7 @@ class Assignment(models.Model):
     desk: Desk
     in_training: bool
     """Whether it is answered to learn, with feedback."""
-    shown: list[Candidate]
+    shown: Sequence[Candidate | Shown]
     """The candidates in the shown order, where they have been loaded."""
 
     objects = AssignmentQuerySet.as_manager()
