@@ -25,6 +25,7 @@ from easel.accounts.roles import Role
 from easel.accounts.services import create_token, create_user
 from easel.annotation import services as annotation
 from easel.annotation.access import assignment_for
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.common.jobs import complete, hold
 from easel.forms.models import Template
@@ -207,7 +208,7 @@ def make_items(
     prompts = make_prompts(project, *(f"an icon of {number} apples" for number in range(start, start + count)))
     request = generate(cast, prompts, images, project)
     work_off(colours)
-    annotation.gather(timezone.now(), project)
+    gather(timezone.now(), project)
     return list(Item.objects.filter(request=request).order_by("id"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.forms.models import Template, TemplateVersion
 from easel.projects.models import Project
 from rest_framework.test import APIClient
@@ -69,7 +69,7 @@ def made(cast: Cast, client: APIClient, prompt: str = "a red apple", **values: A
     """Press Generate and wait for all images; returns the attempt, ready to be ranked."""
     attempt = ask(client, cast.project, prompt, **values)
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     return look(client, attempt)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Item
 from easel.forms.models import Template
 from easel.projects.models import Project
@@ -45,7 +45,7 @@ def make_texts(cast: Cast, records: Sequence[Any], key: str = CHATS) -> list[Ite
     """Make items of texts in the cast's project."""
     project = write_texts(cast.project, key)
     add_texts(project, records)
-    annotation.gather(timezone.now(), project)
+    gather(timezone.now(), project)
     return list(Item.objects.filter(project=project, request=None).order_by("id"))
 
 

@@ -17,7 +17,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from easel.accounts.models import User
-from easel.annotation.services import gather
+from easel.annotation.gathering import gather
 from easel.forms.services import publish
 from easel.images.services import claim_render, record_images
 from easel.projects.models import Project

@@ -14,8 +14,9 @@ from easel.accounts.models import User
 from easel.accounts.roles import Role
 from easel.accounts.services import create_token
 from easel.annotation.access import assignment_for
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation
-from easel.annotation.services import gather, submit
+from easel.annotation.services import submit
 from easel.common import jobs
 from easel.images.models import Candidate, GenerationRequest
 from easel.images.services import claim_render, record_images

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from easel.annotation.services import gather
+from easel.annotation.gathering import gather
 from easel.images.models import Candidate
 from easel.prompts.models import ConditioningImage, Prompt
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Assignment
 from easel.common import jobs
 from easel.images.models import Attempt, Candidate, GenerationRequest
@@ -62,7 +62,7 @@ def deliver(cast: Cast, request: RenderRequest, first: int = 0, last: int | None
     """Record some of a request's images, and what they become."""
     rendered = stage.render(request)
     record_images(RenderedImages(lease=request.lease, images=rendered.images[first:last]), timezone.now())
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
 
 
 def generate(cast: Cast, page: Page, words: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.images.models import GenerationRequest
 from easel.images.services import record_images
 from easel.projects.models import Project
@@ -254,7 +254,7 @@ def test_the_true_api_brings_images_and_an_assignment(
     record_images(RenderedImages(lease=rendered.lease, images=rendered.images[:1]), timezone.now())
     until(lambda: page.evaluate("() => images.length === 1"))
     record_images(RenderedImages(lease=rendered.lease, images=rendered.images[1:]), timezone.now())
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     until(lambda: page.evaluate("() => window.assignment !== undefined"))
     shown = page.evaluate("() => assignment.item.candidates.map(({ id }) => id)")
     assert shown == page.evaluate("() => images.map(({ id }) => id)") and len(shown) == 4

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from easel.annotation.services import gather
+from easel.annotation.gathering import gather
 from easel.images.models import GenerationRequest
 from easel.images.services import claim_render, record_images
 from easel.projects.models import Project

@@ -15,7 +15,7 @@ from django.utils import timezone
 from easel.accounts.models import ApiToken, User
 from easel.accounts.roles import Role
 from easel.accounts.services import create_user
-from easel.annotation.services import gather
+from easel.annotation.gathering import gather
 from easel.common.models import Job
 from easel.images.services import record_images
 from easel.projects.models import Invitation, Membership, Project

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from django.utils import timezone
 from easel.accounts.models import User
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.cli import easel
 from easel.common.errors import Refusal
 from easel.common.models import Job
@@ -120,7 +120,7 @@ def test_conversations_are_imported_and_their_ratings_exported(cast: Cast, tmp_p
     file.write_text(json.dumps({"messages": CHAT}) + "\n" + json.dumps({"messages": []}) + "\n")
     imported = run("import-prompts", "--project", cast.project.pk, file)
     assert "row 2: messages must be a list" in imported.stderr
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     answer(cast, rating=5)
     out = tmp_path / "kto.jsonl"
     run("export", "--project", cast.project.pk, "--format", "trl-kto", "--out", out)

@@ -12,8 +12,8 @@ import easel.celery  # noqa: F401 -- it registers the tasks of every app
 import pytest
 from django.apps import apps
 from django.utils import timezone
-from easel.annotation import services as annotation
 from easel.annotation.distribution import change_overlap
+from easel.annotation.gathering import gather
 from easel.annotation.gold import automatic
 from easel.annotation.models import BulkAct, BulkActItem
 from easel.annotation.stopping import Rule
@@ -101,7 +101,7 @@ def _freeze(cast: Cast) -> dict[str, Any]:
     for text in ("a fox", "a hen"):
         stage.generate(cast, stage.make_prompts(cast.project, text))
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     stage.annotate(cast.project, cast.bob, 2)
     take_snapshot(cast.project, cast.dave, timezone.now())
     return {}
@@ -131,7 +131,7 @@ def _select(cast: Cast) -> dict[str, Any]:
     prompts = stage.make_prompts(cast.project, "a hen", "a fox")
     request_images(cast.project, cast.model, prompts, cast.alice, timezone.now(), images_per_prompt=1, compared=[other])
     stage.work_off()
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     return {}
 
 

@@ -1,4 +1,4 @@
-"""The life of an item: gathered, leased, drafted, submitted, skipped. Every write to these tables is here."""
+"""The life of an item: leased, drafted, submitted, skipped, taken back. `gathering.py` tells how it is made."""
 
 from __future__ import annotations
 
@@ -15,23 +15,19 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from easel.accounts.models import User
-from easel.annotation import live
 from easel.annotation.counting import count, recount, verdicts_on
 from easel.annotation.desk import Desk, desk_of
-from easel.annotation.labels import label
 from easel.annotation.models import Annotation, Assignment, Item, Record
 from easel.annotation.queue import Begun, begun
 from easel.annotation.review.services import correct, sampled
 from easel.annotation.stopping import Verdict
 from easel.annotation.storing import Stored, store
-from easel.annotation.texts import gather_texts
 from easel.annotation.turns import lease_new
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
 from easel.common.states import move
 from easel.forms.definition import MAX_ANSWER_BYTES
 from easel.forms.models import form_of
-from easel.images.models import Candidate, GenerationRequest
 from easel.projects.models import Project
 
 SKIP_REASONS = {
@@ -71,62 +67,6 @@ class AssignmentFinished(Conflict):
     """The assignment was submitted or skipped."""
 
     code = "assignment_finished"
-
-
-def gather(at: datetime, project: Project | None = None) -> int:
-    """Make an item of every prompt whose images of a request are all there; return how many were made. Idempotent.
-
-    A comparison gives an item for each prompt and seed, with one image of each model. Where a project's form shows no
-    images, each prompt is an item as it is.
-    """
-    images = {pk: form_of(pk).images for pk in Project.objects.versions_in_use(project)}
-    singles = [pk for pk, shown in images.items() if shown == 1]
-    waiting = GenerationRequest.objects.ungathered(project, singles).values_list("pk", flat=True)
-    made = sum(_gather_request(pk, at) for pk in waiting)
-    of_texts = [pk for pk, shown in images.items() if not shown]
-    return made + (gather_texts(of_texts, at, project) if of_texts else 0)
-
-
-@transaction.atomic
-def _gather_request(pk: UUID, at: datetime) -> int:
-    # Two chunks may arrive at once: the request's row makes one gather wait for the other. Recording never locks it.
-    request = (
-        GenerationRequest.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=pk)
-    )
-    if request.kind != GenerationRequest.Kind.LIVE and not form_of(request.project.template_version_id).images:
-        return 0  # the form shows no images: they become items when the project has one that does
-    made = []
-    links = []
-    known = set(Item.objects.filter(request=request).values_list("prompt_id", "group"))
-    is_live = request.kind == GenerationRequest.Kind.LIVE
-    version = request.attempt.template_version_id if is_live else request.project.template_version_id
-    for prompt_id, group, candidates in Candidate.objects.complete_sets(request, without=known):
-        item = Item(
-            project=request.project,
-            prompt_id=prompt_id,
-            group=group,
-            request=request,
-            template_version_id=version,
-            priority=request.kind == GenerationRequest.Kind.EVALUATION,  # somebody waits for its verdict
-            audience=request.audience,
-            overlap=request.overlap,
-            overlap_lead=request.overlap_lead,
-            overlap_cap=request.overlap_cap,
-            created_at=at,
-        )
-        made.append(item)
-        links += [Item.candidates.through(item_id=item.pk, candidate_id=candidate) for candidate in candidates]
-    Item.objects.bulk_create(made, batch_size=1_000)
-    Item.candidates.through.objects.bulk_create(links, batch_size=2_000)
-    label(made)
-    if is_live:
-        live.lease(request, made, at)
-    # No image comes after a cancel or to an import: what is complete by now is all that there will be.
-    all_are_there = (len(known) + len(made)) * request.images_per_item == request.images_total
-    imported = request.kind == GenerationRequest.Kind.IMPORT
-    if all_are_there or imported or request.cancelled_at is not None:
-        GenerationRequest.objects.filter(pk=pk).update(gathered_at=at)
-    return len(made)
 
 
 def lease_next(

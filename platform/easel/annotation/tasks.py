@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from easel.annotation import distribution, services
+from easel.annotation import distribution, gathering
 from easel.annotation.curate import acts, likeness
 from easel.annotation.gold import automatic
 from easel.projects.models import Project
@@ -16,7 +16,7 @@ def gather(project: str | None = None) -> None:
     """Make items of prompts whose images are all there: rung when images arrive, and by the clock."""
     found = Project.objects.filter(pk=project).first() if project else None
     if project is None or found is not None:
-        services.gather(timezone.now(), found)
+        gathering.gather(timezone.now(), found)
 
 
 @shared_task(name=distribution.RECOUNT)

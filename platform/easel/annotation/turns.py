@@ -11,6 +11,7 @@ from django.conf import settings
 from easel.annotation.desk import Desk
 from easel.annotation.gold.copies import make_repeat
 from easel.annotation.gold.schedule import key_of, purpose_of
+from easel.annotation.gold.services import TRAINING_ITEMS
 from easel.annotation.models import Assignment, Item
 from easel.annotation.queue import Order, lease_gold, lease_item, lease_wanted
 
@@ -25,7 +26,9 @@ def lease_new(desk: Desk, at: datetime, at_hand: int, request: UUID | None) -> A
     """
     order, chance = Order(desk, at, at + settings.LEASE, request), _CHANCE.random()
     if desk.trains:
-        return lease_gold(order, chance, training=True)
+        # What is fetched ahead belongs to the round: after its last item comes work, or a pause.
+        left = TRAINING_ITEMS - desk.training - at_hand
+        return lease_gold(order, chance, training=True) if left > 0 else None
     purpose = Item.Purpose.RANK if request or desk.simulated else _purpose(desk, at_hand)
     leased = None
     if purpose == Item.Purpose.GOLD:

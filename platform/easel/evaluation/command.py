@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 from django.utils import timezone
 
-from easel.annotation.services import gather
+from easel.annotation.gathering import gather
 from easel.common.errors import NotFound, Refusal
 from easel.evaluation import services as evaluations
 from easel.evaluation import simulation as simulated

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from easel.accounts.models import User
-from easel.annotation.services import gather
+from easel.annotation.gathering import gather
 from easel.annotation.stopping import Rule
 from easel.common import jobs
 from easel.common.broker import send_on_commit

@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from easel.accounts.models import User
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation
-from easel.annotation.services import gather
 from easel.common.errors import Refusal
 from easel.common.models import Job
 from easel.demo.services import MODEL, TEMPLATE, prepare

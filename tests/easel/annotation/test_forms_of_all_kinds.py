@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Item
-from easel.annotation.services import gather
 from easel.annotation.template_uses import use_template
 from easel.forms.models import Template
 from easel.forms.reading import InvalidDefinition, parse_definition

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from easel.annotation import services
+from easel.annotation.gathering import gather
 from easel.annotation.models import Item
 from easel.annotation.tasks import gather as gather_task
 from easel.annotation.template_uses import use_template
@@ -27,7 +27,7 @@ from tests.cast import Cast
 def test_an_item_holds_a_prompts_images_and_the_projects_template(cast: Cast) -> None:
     request = stage.generate(cast, stage.make_prompts(cast.project, "a fox", "a hen"))
     stage.work_off()
-    assert services.gather(timezone.now(), cast.project) == 2
+    assert gather(timezone.now(), cast.project) == 2
     for item in Item.objects.all():
         assert item.candidates.count() == 4
         assert {one.prompt_id for one in item.candidates.all()} == {item.prompt_id}
@@ -39,7 +39,7 @@ def test_gathering_again_makes_nothing(cast: Cast) -> None:
     stage.make_items(cast, 3)
     before = list(Item.objects.values_list("pk", flat=True))
     for _ in range(2):
-        assert services.gather(timezone.now()) == 0
+        assert gather(timezone.now()) == 0
     gather_task(project=str(cast.project.pk))
     gather_task()
     gather_task(project="01a1fdda-fe8b-7568-ac44-daae290d8b06")
@@ -53,17 +53,17 @@ def test_a_prompt_waits_until_its_last_image_is_there(cast: Cast) -> None:
     first = RenderedImages(lease=rendered.lease, images=rendered.images[:5])  # the fox's four and one of the hen's
     rest = RenderedImages(lease=rendered.lease, images=rendered.images[5:])
     assert record_images(first, timezone.now()) == 5
-    assert services.gather(timezone.now()) == 1
+    assert gather(timezone.now()) == 1
     assert GenerationRequest.objects.get().gathered_at is None
     assert record_images(rest, timezone.now()) == 8
-    assert services.gather(timezone.now()) == 1
+    assert gather(timezone.now()) == 1
     assert GenerationRequest.objects.get().gathered_at is not None
 
 
 def test_single_images_are_nothing_to_rank(cast: Cast) -> None:
     stage.generate(cast, stage.make_prompts(cast.project, "a fox"), images_per_prompt=1)
     stage.work_off()
-    assert services.gather(timezone.now()) == 0
+    assert gather(timezone.now()) == 0
 
 
 def test_single_images_are_items_where_the_form_judges_each_by_itself(cast: Cast) -> None:
@@ -73,8 +73,8 @@ def test_single_images_are_items_where_the_form_judges_each_by_itself(cast: Cast
         "components": [{"type": "image", "name": "image"}, {"type": "rating", "name": "quality"}]
     }
     use_template(cast.project, publish(cast.project.template_version.template, form, timezone.now()))
-    assert services.gather(timezone.now()) == 2
-    assert services.gather(timezone.now()) == 0
+    assert gather(timezone.now()) == 2
+    assert gather(timezone.now()) == 0
     assignment = stage.lease(cast.project, cast.bob)
     assert len(assignment.shown_order) == 1
     annotation, _ = stage.submit(assignment, {"quality": 4})
@@ -84,8 +84,8 @@ def test_single_images_are_items_where_the_form_judges_each_by_itself(cast: Cast
 def test_only_the_project_that_is_asked_for_is_gathered(cast: Cast) -> None:
     stage.generate(cast, stage.make_prompts(cast.foreign, "a zebra"), project=cast.foreign)
     stage.work_off()
-    assert services.gather(timezone.now(), cast.project) == 0
-    assert services.gather(timezone.now()) == 1
+    assert gather(timezone.now(), cast.project) == 0
+    assert gather(timezone.now()) == 1
 
 
 def test_two_who_gather_at_once_make_each_item_once(committed_cast: Cast, settings: Settings) -> None:
@@ -95,10 +95,10 @@ def test_two_who_gather_at_once_make_each_item_once(committed_cast: Cast, settin
 
     def work(_: int) -> None:
         stage.work_off()
-        services.gather(timezone.now())
+        gather(timezone.now())
 
     stage.in_parallel(4, work)
-    services.gather(timezone.now())
+    gather(timezone.now())
     assert Item.objects.count() == 20
     assert Candidate.objects.count() == 80
     assert Item.candidates.through.objects.count() == 80

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
+from easel.annotation.gathering import gather
 from easel.annotation.gold import automatic, making
 from easel.annotation.gold.copies import copy_of
 from easel.annotation.models import Annotation, Gold, Item
 from easel.annotation.progress import overview_of
-from easel.annotation.services import gather
 from easel.annotation.template_uses import use_template
 from easel.common.storage import storage
 from easel.evaluation.leaderboard import board_of

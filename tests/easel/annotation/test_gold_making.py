@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from easel.annotation.gathering import gather
 from easel.annotation.gold import automatic, making
 from easel.annotation.gold.degrade import LEAST_CHANGE, WAYS, change, spoil
 from easel.annotation.gold.figures import counts_of, doubtful, rates_of
 from easel.annotation.gold.words import are_unlike, content_words
 from easel.annotation.models import Annotation, Gold, Item, MadePicture, Record
-from easel.annotation.services import gather
 from easel.common.errors import Refusal
 from easel.common.storage import storage
 from easel.images.models import Candidate, GenerationRequest

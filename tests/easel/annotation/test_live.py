@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.progress import day_of, next_step, overview_of
 from easel.common import jobs
@@ -59,7 +59,7 @@ def test_images_show_as_they_come_and_keep_their_places(project: Project, bob: A
     record_images(RenderedImages(lease=lease, images=rendered.images[1:]), timezone.now())
     told = live.look(bob, attempt)
     assert (told["state"], told["assignment"]) == ("done", None), "its item is made a moment later"
-    annotation.gather(timezone.now(), project)
+    gather(timezone.now(), project)
     told = live.look(bob, attempt)
     assert told["outcome"] == "open"
     assert told["assignment"]["item"]["candidates"] == told["candidates"]
@@ -82,7 +82,7 @@ def test_gathering_again_leases_once(committed_cast: Cast) -> None:
     live.go_live(committed_cast.project)
     live.ask(client_of(committed_cast.bob), committed_cast.project)
     stage.work_off()
-    in_parallel(4, lambda _: annotation.gather(timezone.now()))
+    in_parallel(4, lambda _: gather(timezone.now()))
     assert Assignment.objects.count() == Item.objects.count() == 1
 
 
@@ -139,7 +139,7 @@ def test_the_form_that_was_filled_in_judges_the_answers(project: Project, cast: 
     before = project.template_version_id
     live.go_live(project, form)
     stage.work_off()
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     told = live.look(bob, attempt)
     assert told["assignment"]["template_version"] == str(before)
     assert live.submit(bob, told).status_code == 201
@@ -161,7 +161,7 @@ def test_a_reload_goes_on_with_the_newest_attempt_while_it_is_unfinished(
     stage.work_off()
     (waiting,) = live.attempts(bob, project, "?open=1")
     assert waiting["state"] == "done"
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     assert [one["id"] for one in live.attempts(bob, project, "?open=1")] == [attempt]
     live.submit(bob, live.look(bob, attempt))
     assert live.attempts(bob, project, "?open=1") == []
@@ -221,7 +221,7 @@ def test_cancelling_keeps_what_is_there_and_twice_is_a_conflict(project: Project
     told = bob.post(f"{API}/attempts/{attempt}/cancel/")
     assert (told.status_code, told.json()["state"], len(told.json()["candidates"])) == (202, "cancelled", 3)
     assert bob.post(f"{API}/attempts/{attempt}/cancel/").status_code == 409
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     assert live.look(bob, attempt)["assignment"] is None
     assert live.press(bob, project, vary=told.json()["candidates"][0]["id"]).status_code == 202, (
         "its images may be varied"

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from easel.annotation import services
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.annotation.tasks import gather as gather_task
 from easel.annotation.template_uses import use_template
@@ -39,11 +40,11 @@ def test_each_prompt_becomes_one_item_with_the_projects_form(cast: Cast) -> None
 
 def test_gathering_again_makes_nothing_and_later_prompts_become_items_too(cast: Cast) -> None:
     before = make_texts(cast, ["a", "b"])
-    assert services.gather(timezone.now()) == 0
+    assert gather(timezone.now()) == 0
     gather_task(project=str(cast.project.pk))
     add_texts(cast.project, ["c"])
-    assert services.gather(timezone.now(), cast.foreign) == 0
-    assert services.gather(timezone.now()) == 1
+    assert gather(timezone.now(), cast.foreign) == 0
+    assert gather(timezone.now()) == 1
     assert list(Item.objects.order_by("id")[:2]) == before
 
 
@@ -54,13 +55,13 @@ def test_held_out_prompts_stay_out(cast: Cast) -> None:
 
 def test_prompts_of_a_form_with_images_wait_for_their_images(cast: Cast) -> None:
     stage.make_prompts(cast.project, "a fox")
-    assert services.gather(timezone.now()) == 0
+    assert gather(timezone.now()) == 0
 
 
 def test_a_project_that_moves_to_a_text_form_gets_its_items(cast: Cast) -> None:
     stage.make_prompts(cast.project, "a fox")
     use_template(cast.project, Template.objects.get(key=PAIRS).latest())
-    assert services.gather(timezone.now()) == 1
+    assert gather(timezone.now()) == 1
 
 
 def test_a_project_that_moves_to_images_keeps_its_texts_with_their_form(cast: Cast) -> None:
@@ -84,7 +85,7 @@ def test_the_database_refuses_a_second_item_of_one_text(cast: Cast) -> None:
 def test_two_who_gather_at_once_make_each_item_once(committed_cast: Cast) -> None:
     project = write_texts(committed_cast.project)
     add_texts(project, [f"text {number}" for number in range(30)])
-    made = stage.in_parallel(4, lambda _: services.gather(timezone.now(), project))
+    made = stage.in_parallel(4, lambda _: gather(timezone.now(), project))
     assert sum(made) == 30
     assert Item.objects.count() == 30
 
@@ -185,7 +186,7 @@ def test_the_picture_that_edits_start_from_is_shown_beside_them_and_seen_by_anno
     stage.generate(cast, [prompt])
     stage.generate(cast, [plain], conditioning=picture)
     stage.work_off()
-    services.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     for _ in range(2):
         assignment = lease(bob, cast)
         shown = assignment["item"]["prompt"]["reference"]

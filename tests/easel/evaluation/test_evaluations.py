@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from easel.accounts.roles import Role
 from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Item
 from easel.common import jobs
 from easel.common.errors import Conflict, InvalidInput
@@ -145,7 +146,7 @@ def test_simulated_annotators_that_collect_rankings_leave_evaluations_alone(cast
     stage.work_off()
     stage.make_items(cast, 1)
     simulation = start_simulation(cast.project, cast.alice, timezone.now(), taste="careless", rankings=9)
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     assert advance(simulation, timezone.now()) == 1
     ranked = Annotation.objects.get().item.request
     assert ranked is not None and ranked.kind == GenerationRequest.Kind.RENDER

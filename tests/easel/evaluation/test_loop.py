@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.progress import next_step, overview_of
 from easel.evaluation import services
 from easel.evaluation.figures import result_of
@@ -85,7 +86,7 @@ def test_the_next_step_leads_once_around_the_loop(cast: Cast) -> None:
     assert one.tally.won == 12 and loop_of(cast.project).generator == run.made
     stage.generate(cast, stage.make_prompts(cast.project, "a fox"))
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     stage.annotate(cast.project, cast.bob)
     assert step(cast) == "snapshot"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Assignment, Item, Matchup
 from easel.evaluation.leaderboard import board_of
 from easel.evaluation.selecting import open_matchups, select, select_matchups
@@ -53,7 +54,7 @@ def compare(cast: Cast, a: ModelVersion, *others: ModelVersion, items: int, audi
         cast.project, a, prompts, cast.alice, timezone.now(), images_per_prompt=1, compared=others, audience=audience
     )
     stage.work_off()
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     return Item.objects.filter(request=made).values_list("matchup", flat=True).distinct().get()
 
 

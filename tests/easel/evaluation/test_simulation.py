@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.accounts.services import create_user
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Assignment, Item, Record
-from easel.annotation.services import gather
 from easel.common import jobs
 from easel.common.errors import Conflict, InvalidInput
 from easel.evaluation import simulation as simulated

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.common.models import Job
 from easel.common.storage import storage
 from easel.images import attempts
@@ -326,7 +326,7 @@ def test_a_look_costs_few_queries(
     found = live.made(cast, bob)
     with django_assert_max_num_queries(6):
         live.look(bob, found["id"])
-    annotation.gather(timezone.now(), project)
+    gather(timezone.now(), project)
 
 
 JSON = st.recursive(

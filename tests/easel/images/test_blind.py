@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Assignment
 from easel.evaluation.services import start_evaluation
 from easel.images.models import Candidate
@@ -34,7 +34,7 @@ def compared(cast: Cast, model_folders: Path) -> list[Candidate]:
     prompts = stage.make_prompts(cast.project, *(f"an icon of {n} pears" for n in range(6)))
     stage.generate(cast, prompts, 2, seeds=SEEDS, compared=models)
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     made = list(Candidate.objects.of_project(cast.project).order_by("created_at", "position"))
     assert len(made) == 6 * 2 * 3 and len({one.model_id for one in made}) == 3
     return made
@@ -46,7 +46,7 @@ def test_nothing_tells_that_a_comparison_judges_two_models(cast: Cast, compared:
     zinnober, indigo = (ModelVersion.objects.get(name=name) for name in ("Zinnober", "Indigo"))
     evaluation = start_evaluation(cast.project, cast.alice, timezone.now(), a=zinnober, b=indigo, prompts=prompts)
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     secrets = secrets_of(list(Candidate.objects.of_project(cast.project))) | {str(evaluation.pk), "evaluation"}
     got = everything_bob_gets(cast)
     shown = [body.decode() for kind, _, _, body in got if kind == "json" and body]

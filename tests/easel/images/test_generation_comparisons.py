@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Item
 from easel.images.models import Candidate, Chunk, GenerationRequest
 from easel.images.services import record_images
@@ -60,8 +60,8 @@ def test_an_item_holds_one_image_of_each_model_for_each_seed(
     stage.make_prompts(cast.project, "a fox", "a hen")
     compare(alice, cast, seeds=[5, 6])
     stage.work_off()
-    assert annotation.gather(timezone.now()) == 4
-    assert annotation.gather(timezone.now()) == 0
+    assert gather(timezone.now()) == 4
+    assert gather(timezone.now()) == 0
     for item in Item.objects.all():
         candidates = list(item.candidates.all())
         assert {one.model for one in candidates} == set(models)
@@ -78,13 +78,13 @@ def test_an_item_waits_for_the_last_of_its_models(
     compare(alice, cast, images_per_prompt=2)
     for _ in models[1:]:
         record_images(stage.render(stage.claim()), timezone.now())
-        assert annotation.gather(timezone.now()) == 0
+        assert gather(timezone.now()) == 0
     last = stage.render(stage.claim())
     record_images(RenderedImages(lease=last.lease, images=last.images[:1]), timezone.now())
-    assert annotation.gather(timezone.now()) == 1
+    assert gather(timezone.now()) == 1
     assert GenerationRequest.objects.get().gathered_at is None
     record_images(last, timezone.now())
-    assert annotation.gather(timezone.now()) == 1
+    assert gather(timezone.now()) == 1
     assert GenerationRequest.objects.get().gathered_at is not None
     assert sorted(Item.objects.values_list("group", flat=True)) == [0, 1]
 
@@ -109,7 +109,7 @@ def test_neither_ids_nor_order_tell_an_annotator_which_model_is_which(
     stage.make_prompts(cast.project, *(f"icon {number}" for number in range(60)))
     compare(alice, cast)
     stage.work_off()
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     by_id = {model.pk: [0, 0, 0] for model in models}
     by_place = {model.pk: [0, 0, 0] for model in models}
     for _ in range(60):

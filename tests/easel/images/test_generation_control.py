@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Item
 from easel.common import jobs
 from easel.common.errors import Conflict
@@ -83,7 +83,7 @@ def test_what_was_made_before_a_cancel_is_ranked_and_nothing_is_waited_for(
 ) -> None:
     finish_one()
     order(alice, request_, "cancel")
-    annotation.gather(timezone.now())
+    gather(timezone.now())
     assert Item.objects.filter(request=request_).count() == 1
     assert GenerationRequest.objects.get().gathered_at is not None  # the clock does not come back to it for ever
 

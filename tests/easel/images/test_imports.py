@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Item
 from easel.annotation.template_uses import use_template
 from easel.cli import easel as command
@@ -71,8 +71,8 @@ def test_files_become_candidates_with_their_making_and_the_same_pixels(cast: Cas
 def test_images_of_one_prompt_can_be_ranked_and_single_ones_wait_for_nothing(cast: Cast, alice: APIClient) -> None:
     files = [(f"{n}.png", a1111("a fox", n, f"Model {n % 2}")) for n in range(4)]
     send(alice, cast, *files, ("hen.png", a1111("a hen", 9)))
-    assert annotation.gather(timezone.now(), cast.project) == 1
-    assert annotation.gather(timezone.now(), cast.project) == 0
+    assert gather(timezone.now(), cast.project) == 1
+    assert gather(timezone.now(), cast.project) == 0
     item = Item.objects.get()
     assert (item.prompt.text, item.candidates.count()) == ("a fox", 4)
     assert GenerationRequest.objects.get().gathered_at is not None
@@ -86,7 +86,7 @@ def test_more_than_the_form_shows_are_dealt_out_evenly(cast: Cast, count: int, s
     uploads = [imports.Upload(f"{n}.png", a1111("a fox", n)) for n in range(count)]
     found = imports.read_files(cast.project, uploads)
     imports.import_pictures(cast.project, found, cast.alice, timezone.now())
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     assert sorted((item.candidates.count() for item in Item.objects.all()), reverse=True) == sizes
     assert Candidate.objects.exclude(items=None).count() == count
 
@@ -98,20 +98,20 @@ def test_imported_images_are_items_each_where_the_form_judges_each_by_itself(cas
     generation = send(alice, cast, *sent).json()["generation"]
     request = GenerationRequest.objects.with_progress().get(pk=generation)
     assert progress_of_one(request, timezone.now()).live
-    assert annotation.gather(timezone.now(), cast.project) == 2
-    assert annotation.gather(timezone.now(), cast.project) == 0
+    assert gather(timezone.now(), cast.project) == 2
+    assert gather(timezone.now(), cast.project) == 0
     assert [item.candidates.count() for item in Item.objects.all()] == [1, 1]
     request = GenerationRequest.objects.with_progress().get(pk=generation)
     assert not progress_of_one(request, timezone.now()).live
     send(alice, cast, *((f"{n}.png", a1111("a cat", n)) for n in range(3, 6)))
-    assert annotation.gather(timezone.now(), cast.project) == 3
+    assert gather(timezone.now(), cast.project) == 3
 
 
 def test_a_single_imported_image_is_waited_for_by_nobody_where_forms_compare(cast: Cast, alice: APIClient) -> None:
     generation = send(alice, cast, ("fox.png", a1111("a fox", 1))).json()["generation"]
     request = GenerationRequest.objects.with_progress().get(pk=generation)
     assert not progress_of_one(request, timezone.now()).live
-    assert annotation.gather(timezone.now(), cast.project) == 0
+    assert gather(timezone.now(), cast.project) == 0
 
 
 def test_the_same_picture_is_named_and_taken_once(cast: Cast, alice: APIClient) -> None:

@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation
 from easel.forms.models import Template
 from easel.projects.models import Project
@@ -26,7 +26,7 @@ def test_a_snapshot_holds_the_pairs_that_were_said_and_no_ties_between_the_other
     prompts = stage.make_prompts(project, *(f"a {thing} on a table" for thing in THINGS))
     stage.generate(cast, prompts, 6, project)
     stage.work_off()
-    annotation.gather(timezone.now(), project)
+    gather(timezone.now(), project)
     for _ in prompts:
         assignment = stage.lease(project, cast.bob)
         best, worst, *_ = map(str, assignment.shown_order)

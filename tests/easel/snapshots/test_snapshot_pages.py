@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from django.db import connections
 from django.utils import timezone
 from easel.accounts.models import User
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.cli import easel
 from easel.projects.models import Project
 from easel.prompts.models import Prompt
@@ -91,7 +91,7 @@ def test_a_snapshot_that_fails_says_why(cast: Cast, dave: APIClient) -> None:
     prompts = stage.make_prompts(cast.project, "a red apple", "Red apples!")
     stage.generate(cast, prompts)
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     stage.annotate(cast.project, cast.bob, 2)
     body = dave.post(f"{API}{address(cast)}", {}, format="json").json()
     assert freeze_next("a test")

@@ -13,6 +13,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation, Assignment, Item
 from easel.common import jobs
 from easel.common.models import Job
@@ -63,7 +64,7 @@ def icons(cast: Cast, count: int, **metadata: str) -> list[Item]:
         Prompt.objects.filter(pk__in=[one.pk for one in prompts]).update(metadata=metadata)
     request = stage.generate(cast, prompts)
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     return list(Item.objects.filter(request=request).order_by("id"))
 
 
@@ -336,7 +337,7 @@ def test_prompts_that_say_the_same_are_one_prompt_and_the_reason_is_shown(cast: 
     prompts = stage.make_prompts(cast.project, "a red apple", "Red apples!")
     stage.generate(cast, prompts)
     stage.work_off()
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     for _ in range(2):
         rank(cast, cast.bob, in_order)
     snapshot = take(cast)

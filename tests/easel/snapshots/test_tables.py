@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from easel.annotation import services as annotation
+from easel.annotation.gathering import gather
 from easel.annotation.models import Annotation
 from easel.common.tables import defused
 from easel.forms.models import Template, TemplateVersion
@@ -143,7 +143,7 @@ def test_a_table_of_nothing_is_its_names_and_more_rows_take_no_more_statements(
 ) -> None:
     assert b"".join(csv_lines(cast.project)).decode().splitlines() == [",".join([*BASE, *ANSWERED])]
     stage.make_items(cast, 8)
-    annotation.gather(timezone.now(), cast.project)
+    gather(timezone.now(), cast.project)
     stage.annotate(cast.project, cast.bob, 8)
     with django_assert_max_num_queries(4):
         assert len(list(csv_lines(cast.project))) == 9
