@@ -64,7 +64,7 @@ def test_a_manager_reads_sorts_and_pauses(cast: Cast, window: Windows) -> None:
     table = page.get_by_role("region", name="Annotators")
     expect(table.locator("tbody tr").first).to_contain_text("Several signs point the same way: look and talk.")
     table.get_by_role("link", name="Annotator", exact=True).click()
-    expect(table.locator("tbody th").first).to_have_text("Gus Okafor")
+    expect(table.locator("tbody th").first).to_contain_text("Gus Okafor")
     expect(table.get_by_role("columnheader", name="Annotator")).to_have_attribute("aria-sort", "ascending")
     table.get_by_role("link", name="Agrees").click()
     expect(table.locator("tbody th").first).not_to_contain_text("Gus")
