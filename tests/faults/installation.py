@@ -171,8 +171,17 @@ def kill_broker(easel: Installation) -> None:
 
 def kill_backend(easel: Installation) -> None:
     """One process of Postgres that serves a connection: Postgres ends all others, and recovers."""
-    backends = [one for one in easel.programs("postgres") if "easel easel" in " ".join(one.cmdline())]
+    backends = [one for one in easel.programs("postgres") if "easel easel" in _command(one)]
+    assert backends
     _kill(backends[-1:])
+
+
+def _command(process: psutil.Process) -> str:
+    """The command line of a process; nothing where it has ended a moment ago."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def kill_postgres(easel: Installation) -> None:
