@@ -13,13 +13,12 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.benchmarks.world import REPOSITORY, empty_world, in_a_process
+
 PEOPLE, EACH, GROUPS = 20, 3, 30_000
 
 CHILD = """
@@ -152,54 +151,14 @@ def main() -> int:
     parser.add_argument("--annotations", type=int, default=100_000)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="easel-benchmark-") as folder:
-        home = Path(folder)
-        home.chmod(0o755)  # as root, Postgres runs as another user, and keeps its data where it can enter
-        for name in ("DATABASE_URL", "BROKER_URL", "STORAGE_URL"):
-            os.environ.pop(name, None)
-        os.environ |= {
-            "EASEL_HOME": str(home),
-            "EASEL_MODEL_PATH": str(home / "models"),
-            "DJANGO_SETTINGS_MODULE": "easel.settings",
-            "PYTHONPATH": f"{REPOSITORY / 'platform'}{os.pathsep}{REPOSITORY}",
-        }
-        from easel.embedded.postgres import Postgres
-        from easel.env import environment
-
-        postgres = Postgres(home, environment.sockets, environment.embedded_secrets["database_password"])
-        postgres.start()
-        try:
-            figures = _figures(home, options.annotations)
-        finally:
-            postgres.stop()
+    with empty_world() as cast:
+        populate(cast, options.annotations)
+        figures = in_a_process(CHILD, cast.project.pk)
     figures["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}"
     print(json.dumps(figures, indent=2))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
-
-
-def _figures(home: Path, annotations: int) -> dict[str, Any]:
-    import logging
-
-    import django
-
-    django.setup()
-    logging.disable(logging.WARNING)  # no broker is up here, and no bell need be heard
-    from django.core.management import call_command
-
-    from tests import cast as stage
-
-    call_command("migrate", verbosity=0)
-    stage.make_model_folder(home / "models" / "painter")
-    cast = stage.make_cast()
-    populate(cast, annotations)
-    command = [sys.executable, "-c", CHILD, str(cast.project.pk)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 if __name__ == "__main__":

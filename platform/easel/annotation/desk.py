@@ -11,7 +11,6 @@ from django.db import connection
 
 from easel.accounts.models import User
 from easel.annotation.models import audiences_of
-from easel.annotation.stopping import Rule
 from easel.common.errors import Forbidden, NotFound
 from easel.projects.models import Project
 
@@ -102,11 +101,6 @@ class Desk:
     after: UUID | None
     """The item of the queue that was answered furthest on, with its priority: the search goes on behind it."""
     after_priority: int | None
-
-    @property
-    def rule(self) -> Rule:
-        """When the project's items have enough annotators."""
-        return Rule(self.overlap, self.overlap_lead, self.overlap_cap)
 
     @property
     def simulated(self) -> bool:

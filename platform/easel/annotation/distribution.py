@@ -150,11 +150,7 @@ def shuffled(candidates: Sequence[UUID]) -> list[UUID]:
 
 
 @transaction.atomic
-def release(project: Project, annotator: User, at: datetime, *, by_hand: bool = False) -> int:
-    """Let go of what an annotator holds open, so that others get it at once; return how many items.
-
-    by_hand: only what was given by hand, to take it back.
-    """
+def release(project: Project, annotator: User, at: datetime) -> int:
+    """Let go of what an annotator holds open, so that others get it at once; return how many items."""
     rows = Assignment.objects.filter(item__project=project, annotator=annotator, state=Assignment.State.OPEN)
-    held = rows.filter(expires_at__gt=at)
-    return (held.exclude(assigned_by=None) if by_hand else held).update(expires_at=at)
+    return rows.filter(expires_at__gt=at).update(expires_at=at)

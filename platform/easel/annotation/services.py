@@ -21,7 +21,7 @@ from easel.annotation.models import Annotation, Assignment, Item, Record
 from easel.annotation.queue import Begun, begun
 from easel.annotation.review.services import correct, sampled
 from easel.annotation.stopping import Verdict
-from easel.annotation.storing import Stored, store
+from easel.annotation.storing import store
 from easel.annotation.turns import lease_new
 from easel.common.documents import fault_of
 from easel.common.errors import Conflict, InvalidInput
@@ -190,7 +190,7 @@ def submit(assignment: Assignment, answers: Mapping[str, Any], active_ms: int, a
         now = count(
             item.rule, [*before, Verdict(annotation.ranking, annotation.all_bad, annotation.ties_are_equal)], item.state
         )
-    store(Stored(assignment, annotation, to, now))
+    store(assignment, annotation, to, now)
     return annotation, True
 
 

@@ -6,7 +6,6 @@ It stands on the path of every submission. One exchange with Postgres in place o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -53,26 +52,17 @@ _STORE = f"""
 """  # noqa: S608 -- made of our own texts only
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a submission changes."""
+def store(assignment: Assignment, annotation: Annotation, to: str, now: Count | None) -> None:
+    """Store an annotation, and bring the assignment's desk up to date.
 
-    assignment: Assignment
-    annotation: Annotation
-    to: str
-    """The assignment's new state."""
-    now: Count | None
-    """How the item stands with it; None: it does not count."""
-
-
-def store(what: Stored) -> None:
-    """Store it, and bring the assignment's desk up to date. Raises IllegalTransition where somebody was first."""
-    assignment, annotation, now = what.assignment, what.annotation, what.now
+    to: the assignment's new state. now: how the item stands with it; None where it does not count. Raises
+    IllegalTransition where somebody was first.
+    """
     off_the_queue = annotation.purpose == Item.Purpose.RANK and assignment.assigned_by_id is None
     parameters: dict[str, Any] = {
-        "to": what.to,
+        "to": to,
         "assignment": assignment.pk,
-        "from": list(Assignment.MOVES[what.to] - {Assignment.State.RETURNED}),
+        "from": list(Assignment.MOVES[to] - {Assignment.State.RETURNED}),
         "counts": now is not None,
         "votes": now.votes if now else 0,
         "lead": now.lead if now else 0.0,

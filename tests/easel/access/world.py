@@ -140,6 +140,7 @@ def make_world(cast: Cast) -> World:
     stage.annotate(cast.project, cast.alice)
     review = accept(Annotation.objects.filter(annotator=cast.erin)[0], people["reviewer"], timezone.now())
     notify(cast.project, "gold_failed", "bob missed gold.", timezone.now(), about=cast.bob)
+    held = stage.lease(cast.project, cast.bob)  # while there is no gold: what bob holds is an item to rank
     item = Item.objects.to_rank().filter(project=cast.project, request__kind="render").earliest("id")
     answer = making.answer_of([[str(pk)] for pk in item.candidates.values_list("pk", flat=True)])
     gold = making.make(item, answer, cast.alice, timezone.now())
@@ -155,7 +156,7 @@ def make_world(cast: Cast) -> World:
         attempt=attempt(studio, {"prompt": "a live icon"}, cast.bob, timezone.now()),
         studio=studio,
         candidate=Candidate.objects.of_project(cast.project)[0],
-        assignment=stage.lease(cast.project, cast.bob),
+        assignment=held,
         preview=preview_import(cast.project, "more.txt", b"one more icon", cast.erin, timezone.now()),
         images=imports.keep_preview(cast.project, found, cast.erin, timezone.now()),
         picture=add_picture(cast.project, "image", File("a.png", stage.draw(5)), cast.dave, timezone.now()).picture,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from easel.accounts.models import User
 from easel.annotation import distribution, services
 from easel.annotation.access import assignment_for
 from easel.annotation.desk import LimitReached, Paused
+from easel.annotation.gold import making
 from easel.annotation.models import Annotation, Assignment, Item, Matchup, Record, Recount
 from easel.annotation.stopping import Rule
 from easel.common.errors import InvalidInput
@@ -303,10 +303,12 @@ def _hold(project: Project, annotator: User, count: int) -> list[Assignment]:
 
 
 def test_with_everything_switched_on_a_loop_takes_twelve_statements_at_most(
-    cast: Cast, crowd: list[User], gold_of: Callable[..., Any], django_assert_max_num_queries: DjangoAssertNumQueries
+    cast: Cast, crowd: list[User], django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     make_items(cast, 40)
-    gold_of(cast, 10)
+    for item in make_items(cast, 10):
+        images = sorted(str(one.pk) for one in item.candidates.all())
+        making.make(item, {"pairs": [[images[0], images[1]]], "all_bad": None}, cast.alice, timezone.now())
     project = follow(cast.project, Rule(2, 2, 5))
     Project.objects.filter(pk=project.pk).update(review_share=50, limit_day=1_000, gold_share_first=50)
     client = client_of(crowd[0])
@@ -317,27 +319,6 @@ def test_with_everything_switched_on_a_loop_takes_twelve_statements_at_most(
         with django_assert_max_num_queries(12):
             shown = client.put(f"{API}/assignments/{shown['id']}/annotation/", body, format="json").json()["next"]
     assert Annotation.objects.filter(purpose="gold").count() >= 8
-
-
-@pytest.fixture
-def gold_of() -> Callable[..., None]:
-    """Make gold items whose known answer nobody can miss by more than chance."""
-
-    def make(cast: Cast, count: int) -> None:
-        from easel.annotation.models import Gold
-
-        for item in make_items(cast, count):
-            images = sorted(str(one.pk) for one in item.candidates.all())
-            Item.objects.filter(pk=item.pk).update(purpose=Item.Purpose.GOLD, overlap=32_767)
-            Gold.objects.create(
-                item=item,
-                project=cast.project,
-                source=Gold.Source.HAND,
-                answer={"pairs": [[images[0], images[1]]], "all_bad": None},
-                created_at=timezone.now(),
-            )
-
-    return make
 
 
 def test_the_search_goes_on_behind_what_was_answered_and_comes_back_for_the_rest(cast: Cast) -> None:

@@ -8,6 +8,7 @@ notes, and nobody can count along. Nothing is stored: the same number always has
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from hmac import new as hmac
 from typing import Literal
@@ -40,9 +41,14 @@ def purpose_of(number: int, key: bytes, gold_share: int, gold_share_first: int, 
     repeats = _count(start - REPEATS_FROM, end - REPEATS_FROM, repeat_share, _phase(key, "repeat"))
     if not gold and not repeats:
         return "rank"
-    drawn = sorted(range(start, end), key=lambda place: _hash(key, f"place {place}"))
-    at = drawn.index(number)
+    at = _drawn(key, start, end).index(number)
     return "gold" if at < gold else "repeat" if at < gold + repeats else "rank"
+
+
+@lru_cache(maxsize=1_024)
+def _drawn(key: bytes, start: int, end: int) -> tuple[int, ...]:
+    """Return a block's numbers in an order drawn by chance: once, for an annotator asks for each of them in turn."""
+    return tuple(sorted(range(start, end), key=lambda place: _hash(key, f"place {place}")))
 
 
 def _block(number: int) -> tuple[int, int]:

@@ -76,7 +76,7 @@ def let_pass(member: Membership, at: datetime) -> None:
 
 
 @transaction.atomic
-def give_round(member: Membership, at: datetime) -> None:
+def give_round(member: Membership) -> None:
     """Give a member another round of training, of items that they have not had where there are enough.
 
     Else those that they answered first come again: their former answers to these are forgotten. Raises
@@ -95,7 +95,7 @@ def give_round(member: Membership, at: datetime) -> None:
     Record.objects.update_or_create(
         project_id=member.project_id,
         annotator_id=member.user_id,
-        defaults={"training": 0, "training_passed": 0, "trained_at": None, "round_began": at},
+        defaults={"training": 0, "training_passed": 0, "trained_at": None},
     )
     resume_member(member)
 

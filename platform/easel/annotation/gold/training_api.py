@@ -111,6 +111,8 @@ class MemberTraining(APIView):
         member = member_for(request.user, pk, member_pk)
         data = TrainingActSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        act = training.let_pass if data.validated_data["act"] == "let_pass" else training.give_round
-        act(member, timezone.now())
+        if data.validated_data["act"] == "let_pass":
+            training.let_pass(member, timezone.now())
+        else:
+            training.give_round(member)
         return Response(TraineeSerializer(training.trainee_of(member.project, member)).data)

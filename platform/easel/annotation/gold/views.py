@@ -277,7 +277,7 @@ def member_training(request: HttpRequest, pk: UUID, member_pk: UUID) -> HttpResp
     member = member_for(request.user, pk, member_pk)
     name = member.user.display_name
     if request.POST.get("act") == "another_round":
-        training.give_round(member, timezone.now())
+        training.give_round(member)
         messages.success(request, f"{name} gets another round of training.")
     else:
         training.let_pass(member, timezone.now())

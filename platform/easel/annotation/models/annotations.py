@@ -191,7 +191,6 @@ class Record(models.Model):
     training_passed = models.PositiveSmallIntegerField(default=0, db_default=0)
     after = models.UUIDField(null=True, help_text="The item of the queue that was answered furthest on: see queue.py.")
     after_priority = models.SmallIntegerField(null=True, help_text="Of that item.")
-    round_began = models.DateTimeField(null=True, help_text="When this training round began; null: it is the first.")
 
     objects = RecordQuerySet.as_manager()
 

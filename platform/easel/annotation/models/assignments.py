@@ -15,7 +15,6 @@ from easel.annotation.models.items import Item
 from easel.common.ids import uuid7
 from easel.common.states import Moves
 from easel.images.models import Candidate, GenerationRequest
-from easel.projects.models import Project
 
 if TYPE_CHECKING:
     from easel.annotation.desk import Desk
@@ -45,11 +44,6 @@ class AssignmentQuerySet(models.QuerySet["Assignment"]):
         """Those of live attempts, with what is shown of them."""
         rows = self.filter(item__request__in=requests)
         return rows.select_related("item__prompt__conditioning", "item__request__conditioning")
-
-    def manual(self, project: Project, at: datetime) -> AssignmentQuerySet:
-        """What was given to people by hand and waits for them, soonest due first."""
-        rows = self.filter(item__project=project, state=Assignment.State.OPEN, expires_at__gt=at)
-        return rows.exclude(assigned_by=None).select_related("annotator", "item__prompt").order_by("expires_at", "id")
 
 
 class Assignment(models.Model):

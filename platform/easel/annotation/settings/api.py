@@ -116,7 +116,7 @@ class ProjectSettings(APIView):
 
 def _overlap(project: Project) -> dict[str, Any]:
     rule = rule_of(project)
-    recount = Recount.objects.filter(project=project).first()
+    recount = Recount.objects.of(project)
     return OverlapStateSerializer(
         {
             "start": rule.start,
