@@ -17,6 +17,13 @@ from generation.storage import MODEL_PATH_VARIABLE
 from tests.cast import Cast, client_of, make_cast, make_model_folder
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the long forms of the tests take their time; every other test that hangs fails after some minutes."""
+    if os.environ.get("EASEL_LONG_FAULTS"):
+        config.option.timeout = 0
+
+
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Settings) -> None:
     """Hash passwords quickly: the true hasher takes half a second on purpose."""

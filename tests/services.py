@@ -37,6 +37,7 @@ def _take_home() -> Path:
     raise AssertionError
 
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the internet: where there is none, each question takes its time
 if _WORKER is None:
     # The operator's own EASEL_HOME is left in peace: tests would write into it.
     os.environ["EASEL_HOME"] = str(_take_home())

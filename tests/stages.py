@@ -12,11 +12,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NO_TESTS = 5  # pytest's exit code when it ran none
+LIMIT = 1_800  # seconds a stage
 PYTEST = ["-m", "pytest"]
 STAGES = {
     "format": ["-m", "ruff", "format", "--check", ".", "run"],
@@ -53,18 +57,40 @@ def main(arguments: list[str]) -> int:
         if not browser and name == "process tests":
             command = [*PYTEST, "-m", "processes and not browser"]  # noqa: PLW2901
         began = time.monotonic()
-        code = subprocess.run([sys.executable, *command], check=False).returncode
+        code = run(command)
         results.append((name, code, time.monotonic() - began))
+        print(line_of(*results[-1]), flush=True)  # now, not only at the end: somebody may be waiting
         if code == NO_TESTS and "pytest" in command:
             print("pytest ran no test: that is a failure.")
         if interrupted:
             break
     print()
     for name, code, seconds in results:
-        print(f"{'ok    ' if code == 0 else 'FAILED'} {seconds:7.1f} s  {name}")
+        print(line_of(name, code, seconds))
     if not browser:
         print("No browser was found (set CHROMIUM): the browser tests were left out.")
     return 0 if all(code == 0 for _, code, _ in results) else 1
+
+
+def run(command: list[str]) -> int:
+    """Run a stage; return its exit code. One that hangs is ended: its processes say where they stand, and fail."""
+    with subprocess.Popen([sys.executable, *command]) as stage:
+        try:
+            return stage.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            print(f"This stage takes more than {LIMIT // 60} minutes; it is ended. Where it stands:", flush=True)
+            for one in psutil.Process(stage.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if one.name().startswith("python"):
+                        one.send_signal(signal.SIGABRT)  # pytest's faulthandler prints what each thread does
+            time.sleep(2)
+            stage.kill()
+            return 1
+
+
+def line_of(name: str, code: int, seconds: float) -> str:
+    """Return a line of the summary."""
+    return f"{'ok    ' if code == 0 else 'FAILED'} {seconds:7.1f} s  {name}"
 
 
 def find_browser() -> str | None:

@@ -226,6 +226,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": 2,
+        "socket_timeout": 3,  # a broker that hangs must not make who asks hang with it; a poll takes a second
     }
     if urlsplit(environment.broker).scheme.startswith("redis")
     else {}

@@ -112,6 +112,18 @@ class Installation:
             over.set()
             killer.join()
 
+    @contextmanager
+    def with_a_hung_broker(self) -> Iterator[None]:
+        """Let the broker hang: it takes connections and answers none of them."""
+        hung = self.programs("valkey-server")
+        for one in hung:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in hung:
+                one.resume()
+
     def rows(self, project: str) -> list[Row]:
         """The stored annotations of a project, read past the product."""
         with psycopg.connect(self._database) as line:

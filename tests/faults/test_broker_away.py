@@ -1,20 +1,22 @@
 """R13: while the broker is away nobody who ranks hears of it, and what was asked for is done when it is back.
 
-A true `./run up` whose Valkey is killed as often as the supervisor starts it. EASEL_LONG_FAULTS=1 keeps it away for
-five minutes.
+A true `./run up` whose Valkey is killed as often as the supervisor starts it, or hangs: then it takes connections and
+answers none. EASEL_LONG_FAULTS=1 keeps it away for five minutes.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from easel.embedded.processes import wait_until
 
 from tests.faults.crowd import Crowd
 from tests.faults.history import faults_of
-from tests.faults.installation import installed
+from tests.faults.installation import Installation, installed
 from tests.faults.processes import PATIENCE
 
 pytestmark = pytest.mark.processes
@@ -22,16 +24,18 @@ LONG = bool(os.environ.get("EASEL_LONG_FAULTS"))
 AWAY = 300 if LONG else 10  # seconds
 ANNOTATORS, ITEMS = (16, 20_000) if LONG else (4, 500)
 SOON = 30.0  # seconds
+Away = Callable[[Installation], AbstractContextManager[None]]
 
 
-def test_while_the_broker_is_away_people_rank_on_and_jobs_run_when_it_is_back() -> None:
+@pytest.mark.parametrize("away", [Installation.without_broker, Installation.with_a_hung_broker])
+def test_while_the_broker_is_away_people_rank_on_and_jobs_run_when_it_is_back(away: Away) -> None:
     with installed() as easel:
         annotators = easel.stocked(ANNOTATORS, ITEMS, 1, 0.3)
         project = annotators[0].project
         with Crowd(annotators) as crowd:
             assert wait_until(lambda: len(crowd.waits_since(0)) == ANNOTATORS, PATIENCE)
             began = time.monotonic()
-            with easel.without_broker():
+            with away(easel):
                 assert wait_until(lambda: not easel.has_broker(), PATIENCE)
                 status, snapshot = easel.ask("POST", f"projects/{project}/snapshots/", {"name": "Meanwhile"})
                 assert status in {201, 202}, snapshot

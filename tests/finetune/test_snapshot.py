@@ -305,12 +305,9 @@ def test_an_image_whose_key_is_not_its_hash_is_refused(storage: Storage, tmp_pat
         snapshot.write(tmp_path / "snapshot", [row.model_copy(update={"images": wrong})], storage, FACTS)
 
 
-def test_huggingface_datasets_loads_the_folder(
-    rows: list[Preference], storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_huggingface_datasets_loads_the_folder(rows: list[Preference], storage: Storage, tmp_path: Path) -> None:
     import datasets
 
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
     folder = tmp_path / "snapshot"
     snapshot.write(folder, rows, storage, FACTS)
     files = {split: str(folder / f"{split}.parquet") for split in ("train", "validation")}

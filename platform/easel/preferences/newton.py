@@ -28,6 +28,8 @@ def maximise(objective: Objective, start: Array) -> tuple[Array, Array]:
     value, gradient, information = objective(at)
     for _ in range(ROUNDS):
         step = np.linalg.solve(information, gradient[..., None])[..., 0]
+        if not np.isfinite(step).all():  # halved for ever, it would stay what it is
+            raise ArithmeticError("a step of Newton's method is no finite number; are the counts?")
         while True:
             reached = objective(at + step)
             long = np.abs(step).max(axis=-1, initial=0) > TOLERANCE

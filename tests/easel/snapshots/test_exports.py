@@ -203,11 +203,10 @@ def test_what_is_kept_for_measuring_gives_no_pairs_and_is_marked(cast: Cast, ali
 
 
 def test_huggingface_datasets_loads_the_parquet_with_decoded_images(
-    cast: Cast, ranked: list[Annotation], alice: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cast: Cast, ranked: list[Annotation], alice: APIClient, tmp_path: Path
 ) -> None:
     import datasets
 
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
     file = tmp_path / "pairs.parquet"
     file.write_bytes(b"".join(export(alice, cast, format="trl").streaming_content))
     found = datasets.load_dataset("parquet", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))

@@ -30,11 +30,10 @@ def rows(answered: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in b"".join(answered.streaming_content).splitlines()]
 
 
-def load(answered: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def load(answered: Any, tmp_path: Path) -> Any:
     """Read a JSONL answer as trainers do."""
     import datasets
 
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"".join(answered.streaming_content))
     return datasets.load_dataset("json", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
@@ -53,12 +52,12 @@ def test_plain_prompts_become_pairs_of_texts(cast: Cast, alice: APIClient) -> No
 
 
 def test_one_conversation_makes_all_pairs_conversations_so_that_a_column_has_one_type(
-    cast: Cast, alice: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cast: Cast, alice: APIClient, tmp_path: Path
 ) -> None:
     make_texts(cast, ["What is a fox?", {"messages": CHAT}], PAIRS)
     answer(cast, completion="An animal.")
     answer(cast, completion="Because of Rayleigh scattering.")
-    found = load(export(alice, cast, "trl-sft"), tmp_path, monkeypatch)
+    found = load(export(alice, cast, "trl-sft"), tmp_path)
     assert found.column_names == ["prompt", "completion"]
     assert (
         list(found)
@@ -76,14 +75,14 @@ def test_one_conversation_makes_all_pairs_conversations_so_that_a_column_has_one
 
 
 def test_rated_conversations_become_completions_that_are_good_or_not(
-    cast: Cast, alice: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cast: Cast, alice: APIClient, tmp_path: Path
 ) -> None:
     longer = [*CHAT, *QUESTION, {"role": "assistant", "content": "Red, then."}]
     make_texts(cast, [{"messages": CHAT}, {"messages": longer}, "nobody answered this"])
     answer(cast, rating=4)
     answer(cast, rating=3, faults=["incomplete"])
     answer(cast, rating=5)
-    found = load(export(alice, cast, "trl-kto"), tmp_path, monkeypatch)
+    found = load(export(alice, cast, "trl-kto"), tmp_path)
     assert list(found) == [
         {"prompt": CHAT[:2], "completion": CHAT[2:], "label": True},
         {"prompt": longer[:4], "completion": longer[4:], "label": False},

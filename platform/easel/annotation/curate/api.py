@@ -68,7 +68,7 @@ class CuratedItemSerializer(serializers.Serializer[Any]):
     flagged_at = serializers.DateTimeField(source="item.flagged_at", allow_null=True)
     all_bad = serializers.IntegerField(help_text="How many annotators found all of them bad.")
     image_flags = serializers.DictField(source="flags", child=serializers.IntegerField())
-    look_alike_within = serializers.BooleanField(source="twins", help_text="Two of its images look the same.")
+    look_alike_within = serializers.BooleanField(help_text="Two of its images look the same.")
     look_alike_elsewhere = serializers.IntegerField(source="alike", help_text="Images that look like other ones.")
     images = ImageOfItemSerializer(many=True, help_text="Best first.")
     created_at = serializers.DateTimeField(source="item.created_at")

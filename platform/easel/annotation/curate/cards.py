@@ -31,6 +31,11 @@ class Card:
     """How many of its images look like another one of the project."""
 
     @property
+    def look_alike_within(self) -> bool:
+        """Whether two of its images look the same."""
+        return self.twins is not None
+
+    @property
     def flagged_for(self) -> list[tuple[str, int]]:
         """What annotators flagged images for, by name."""
         return sorted(self.flags.items())

@@ -42,7 +42,7 @@ def _cells(card: Card) -> list[object]:
         item.flagged_at.isoformat() if item.flagged_at else "",
         card.all_bad,
         "; ".join(f"{flag} {number}" for flag, number in sorted(card.flags.items())),
-        "yes" if card.twins else "",
+        "yes" if card.look_alike_within else "",
         card.alike,
         " ".join(str(one.pk) for one in card.images),
         "; ".join(one.model.name for one in card.images),

@@ -195,7 +195,10 @@ class ProjectGold(APIView):
     """Gold of a project."""
 
     @documented_list(
-        "gold_list", GoldSerializer, OpenApiParameter("state", str, enum=STATES, description="All, if left out.")
+        "gold_list",
+        GoldSerializer,
+        OpenApiParameter("state", str, enum=STATES, description="All, if left out."),
+        errors=(400,),
     )
     def get(self, request: Request, pk: UUID) -> Response:
         """List gold with its answers and how it does."""
