@@ -81,7 +81,8 @@ def answer(
 def _candidates(items: Sequence[Item]) -> dict[UUID, list[UUID]]:
     found: dict[UUID, list[UUID]] = {}
     links = Item.candidates.through.objects.filter(item__in=[item.pk for item in items])
-    for item, candidate in links.values_list("item", "candidate"):
+    # In the order of their worth, so that the seed alone decides what is answered, whatever ids were drawn.
+    for item, candidate in links.order_by("candidate").values_list("item", "candidate"):
         found.setdefault(item, []).append(candidate)
     return found
 
