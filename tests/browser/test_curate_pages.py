@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,7 @@ from easel.annotation.curate.subsets import make_subset
 from easel.annotation.models import Item
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Window
+from tests.browser.conftest import ARTIFACTS, Window
 from tests.browser.scenes import busy
 from tests.browser.test_project_pages import path_of, quiet
 from tests.cast import Cast
@@ -99,8 +98,7 @@ def test_the_page_is_whole_at_every_width(scene: Cast, window: Windows, width: i
     page = alice.open(path_of(scene.project, "curate/?state=ready&order=oldest"))
     page.locator("input[name=item]").first.click()
     page.wait_for_load_state("networkidle")
-    if folder := os.environ.get("EASEL_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/curate-{width}-{theme}.png", full_page=True)
+    page.screenshot(path=ARTIFACTS / f"curate-{width}-{theme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     found = AXE.run(page)
     assert found.violations_count == 0, found.generate_report()

@@ -205,6 +205,23 @@ def test_people_talk_about_an_item(cast: Cast, rita: User, window: Windows) -> N
     quiet(mine)
 
 
+@pytest.mark.parametrize("path", ["review/", "review/list/", "disagreements/?share=0.99", "items/{item}/"])
+def test_what_may_upset_stays_blurred_until_a_reviewer_asks_for_it(
+    cast: Cast, rita: User, window: Windows, path: str
+) -> None:
+    first = Annotation.objects.earliest("id").item
+    Item.objects.filter(pk=first.pk).update(flagged_at=timezone.now())
+    address = path_of(cast.project, path.format(item=first.pk))
+    page = window(rita).open(address)
+    picture = page.locator(".veil img").first
+    expect(picture).to_have_css("filter", "blur(24px)")
+    page.locator(".veil-off").first.focus()
+    page.keyboard.press("Space")
+    expect(picture).to_have_css("filter", "none")
+    User.objects.filter(pk=rita.pk).update(blur=False)
+    expect(window(rita).open(address).locator(".veil")).to_have_count(0)
+
+
 def test_returned_work_opens_in_the_form_that_it_was_made_for_and_says_so(
     cast: Cast, rita: User, window: Windows
 ) -> None:

@@ -265,7 +265,7 @@ def render_assignment(assignment: Assignment, sensitive: Collection[str] | None 
                 {"id": str(one.pk), "url": f"/images/{one.pk}/", "width": one.width, "height": one.height}
                 for one in assignment.shown
             ],
-            "sensitive": item.flagged_at is not None or (bool(item.category) and item.category in sensitive),
+            "sensitive": item.is_sensitive(sensitive),
         },
         "draft": (
             None if assignment.draft is None else {"answers": assignment.draft, "version": assignment.draft_version}

@@ -132,9 +132,8 @@ class Desk:
             return
         today = self.submitted_on_day if self.day == at.date() else 0
         if self.limit_day is not None and today + open_ >= self.limit_day:
-            raise LimitReached(
-                f"You have done your {self.limit_day} items of today. There are new ones after midnight UTC."
-            )
+            all_of_it = "item" if self.limit_day == 1 else f"{self.limit_day} items"
+            raise LimitReached(f"You have done your {all_of_it} of today. There are new ones after midnight UTC.")
         if self.limit_total is not None and self.submitted + open_ >= self.limit_total:
             raise LimitReached(f"You have done all {self.limit_total} items that one person ranks in this project.")
 

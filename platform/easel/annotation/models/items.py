@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 from uuid import UUID
 
@@ -177,6 +178,10 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return f"item {self.id}"
+
+    def is_sensitive(self, categories: Collection[str]) -> bool:
+        """Whether its images are blurred until asked for: it was flagged, or is of one of a project's categories."""
+        return self.flagged_at is not None or (bool(self.category) and self.category in categories)
 
     @property
     def rule(self) -> Rule:
