@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,6 +56,18 @@ def left_for(annotator: User, project: Project) -> int:
 
 
 @dataclass(frozen=True)
+class Person:
+    """Who ranked how much."""
+
+    name: str
+    kind: str
+    annotations: int
+    median_ms: float | None
+    """Median active time, milliseconds."""
+    last: datetime
+
+
+@dataclass(frozen=True)
 class Overview:
     """A project's figures."""
 
@@ -65,8 +78,8 @@ class Overview:
     items: int
     items_done: int
     annotations: int
-    people: list[dict[str, Any]]
-    """Who did how much: username, kind, annotations, median_ms, last."""
+    people: Sequence[Person]
+    """Most annotations first."""
     days: list[dict[str, Any]]
     """Annotations of each of the last 14 days: day, n."""
 
@@ -104,15 +117,22 @@ def next_step(figures: Overview, *, live: bool, failed: bool, writes: bool = Fal
     return "export" if figures.items else "images"
 
 
-def overview_of(project: Project, at: datetime) -> Overview:
-    """Return what the overview page shows of prompts, images and rankings."""
+def counted_people(project: Project) -> list[Person]:
+    """Count who ranked how much, most first."""
+    rows = Annotation.objects.collected(project).values_list("annotator")
+    counted = rows.annotate(n=Count("*"), median_ms=Median("active_ms"), last=Max("created_at")).order_by("-n")
+    users = User.objects.in_bulk([pk for pk, *_ in counted])
+    return [Person(users[pk].display_name, users[pk].kind, *rest) for pk, *rest in counted]
+
+
+def overview_of(project: Project, at: datetime, people: Sequence[Person] | None = None) -> Overview:
+    """Return what the overview page shows of prompts, images and rankings.
+
+    people: who ranked how much, where that is known already; else it is counted.
+    """
     items = Item.objects.filter(project=project).counting()
     annotations = Annotation.objects.collected(project)
-    people: list[dict[str, Any]] = list(
-        annotations.values("annotator__username", "annotator__kind")  # type: ignore[arg-type]  # rows of these keys
-        .annotate(n=Count("*"), median_ms=Median("active_ms"), last=Max("created_at"))
-        .order_by("-n")
-    )
+    people = counted_people(project) if people is None else people
     start = (at - timedelta(days=13)).replace(hour=0, minute=0, second=0, microsecond=0)
     per_day = dict(
         annotations.filter(created_at__gte=start)
@@ -130,7 +150,7 @@ def overview_of(project: Project, at: datetime) -> Overview:
         images=Candidate.objects.collected().filter(request__project=project).count(),
         items=items.count(),
         items_done=items.filter(state=Item.State.DONE).count(),
-        annotations=sum(person["n"] for person in people),
+        annotations=sum(person.annotations for person in people),
         people=people,
         days=days,
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from easel.annotation.models import Annotation
+from easel.annotation.progress import MANY
 from easel.evaluation.figures import tallies_of
 from easel.evaluation.models import Evaluation, Promotion
 from easel.evaluation.results import Tally
@@ -64,7 +65,7 @@ class Loop:
     """The newest snapshot, where nothing was trained on it."""
     freezing: bool
     unfrozen: int
-    """Rankings that came after the newest snapshot."""
+    """Rankings that came after the newest snapshot, counted up to `MANY`."""
     new_generator: bool
     """Whether a model was promoted and has made no images since."""
 
@@ -114,7 +115,7 @@ def loop_of(project: Project) -> Loop:
         judging=newest if newest and newest.state in {"generating", "judging"} else None,
         untrained=snapshot if snapshot and not snapshot.finetunes.exists() else None,
         freezing=any(one.live for one in DatasetSnapshot.objects.of_project(project)[:3]),
-        unfrozen=rankings.filter(created_at__gt=snapshot.created_at).count() if snapshot else rankings.count(),
+        unfrozen=(rankings.filter(created_at__gt=snapshot.created_at) if snapshot else rankings)[:MANY].count(),
         new_generator=last_promotion is not None and _before(last_round.first(), last_promotion),
     )
 

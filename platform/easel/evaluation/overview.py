@@ -15,6 +15,7 @@ from easel.annotation.progress import next_step, overview_of
 from easel.evaluation.loop import loop_of, next_of
 from easel.images.models import Candidate
 from easel.images.progress import progress_of
+from easel.preferences.people import measured_people
 from easel.projects.access import may, project_for
 from easel.projects.models import Notice
 
@@ -27,7 +28,7 @@ def overview(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not may(project.role, Act.INSPECT):
         return redirect("rank", project.pk)
     at = timezone.now()
-    figures = overview_of(project, at)
+    figures = overview_of(project, at, measured_people(project))
     requests = progress_of(project, at, 3)
     loop = loop_of(project)
     live = any(one.live for one in requests)

@@ -13,10 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from easel.accounts.models import User
 from easel.annotation.models import Annotation, Item
-from easel.preferences import agreement, panels, services
+from easel.annotation.progress import counted_people
+from easel.preferences import agreement, panels, people, services
 from easel.preferences.figures import ProjectFigures
 from easel.preferences.models import AnnotatorQuality, ProjectQuality, QualityDay
 from easel.preferences.own import own_figures
+from easel.preferences.people import measured_people
 from easel.projects.models import Membership, Notice, Project
 from easel.registry.models import ModelVersion
 from rest_framework.test import APIClient
@@ -299,3 +301,17 @@ def test_an_annotator_sees_their_own_numbers_alone(cast: Cast, now: datetime) ->
 
 def test_the_page_warns_where_the_measures_do() -> None:
     assert panels.WARN_BELOW == agreement.WARN_BELOW
+
+
+def test_the_overview_reads_off_the_measurement_what_it_would_count(
+    cast: Cast, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.crowd(cast, now)
+    assert measured_people(cast.project) is None, "nothing was measured yet"
+    measured(cast, now)
+    assert measured_people(cast.project) is None, "a few are counted"
+    monkeypatch.setattr(people, "MEASURED_FROM", 100)
+    found = measured_people(cast.project)
+    assert found
+    assert sorted(found, key=str) == sorted(counted_people(cast.project), key=str)
+    assert [one.annotations for one in found] == sorted((one.annotations for one in found), reverse=True)
