@@ -12,6 +12,9 @@ from easel.common.ids import uuid7
 from easel.preferences.figures import AnnotatorFigures, DayFigures, Flag, ProjectFigures
 from easel.projects.models import Project
 
+REST = 20
+"""Times as long as the last measurement took, a project is left alone."""
+
 
 class ProjectQuality(models.Model):
     """The figures of a project, as of its last measurement."""
@@ -25,6 +28,11 @@ class ProjectQuality(models.Model):
 
     def __str__(self) -> str:
         return f"quality of {self.project_id}"
+
+    @property
+    def rest(self) -> float:
+        """For how many seconds the project is left alone after its last measurement."""
+        return REST * self.seconds
 
     @property
     def found(self) -> ProjectFigures:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:  # they need numpy, which web processes do without
 
 DAYS = 60
 """Days of which the numbers of each are kept."""
-REST = 20
-"""Times as long as the last measurement took, a project is left alone."""
 ANEW = timedelta(hours=1)
 """After so long a project that was worked on lately is measured anew: days pass, and answers are corrected."""
 LATELY = timedelta(days=8)
@@ -86,7 +84,7 @@ def _is_due(stored: ProjectQuality | None, newest: UUID | None, newest_at: datet
     if stored is None or stored.measured_at is None:
         return newest is not None
     since = at - stored.measured_at
-    if since < timedelta(seconds=REST * stored.seconds):
+    if since < timedelta(seconds=stored.rest):
         return False
     return newest != stored.watermark or (since >= ANEW and newest_at is not None and at - newest_at < LATELY)
 

@@ -315,3 +315,12 @@ def test_the_overview_reads_off_the_measurement_what_it_would_count(
     assert found
     assert sorted(found, key=str) == sorted(counted_people(cast.project), key=str)
     assert [one.annotations for one in found] == sorted((one.annotations for one in found), reverse=True)
+
+
+def test_a_project_that_takes_long_to_measure_says_how_long_it_rests(cast: Cast, now: datetime) -> None:
+    stage.answer(make_items(cast, 4), cast.bob, stage.honest(), now)
+    measured(cast, now)
+    page = f"/projects/{cast.project.pk}/quality/"
+    assert "within half a minute of a new annotation" in browser_of(cast.alice).get(page).content.decode()
+    ProjectQuality.objects.update(seconds=6)
+    assert "again 2 min later at the earliest" in browser_of(cast.alice).get(page).content.decode()
