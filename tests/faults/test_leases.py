@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import Count
 from django.utils import timezone
 from easel.annotation.models import Annotation, Assignment, Item
@@ -34,6 +35,7 @@ def _rank_until_nothing_is_left(client: APIClient, project: Project) -> int:
         assert response.status_code == 201, response.content
         acknowledged += 1
         following = response.json()["next"]
+        connection.close()  # each request gives its connection back to the pool, as a server's do
     return acknowledged
 
 
@@ -49,12 +51,14 @@ def test_annotators_at_once_share_the_items_exactly(committed_cast: Cast, overla
 
     # An annotator who asks while the last rows are locked is told that nothing is left and comes back later.
     acknowledged += [_rank_until_nothing_is_left(client, project) for client in clients]
-    per_item = Counter(Annotation.objects.values_list("item", flat=True))
-    assert sum(acknowledged) == Annotation.objects.count() == ITEMS * overlap
+    assert sum(acknowledged) == Annotation.objects.count()
+    counted = Annotation.objects.collected(project)  # who ranks more than 50 items has some again, beside these
+    per_item = Counter(counted.values_list("item", flat=True))
+    assert counted.count() == ITEMS * overlap
     assert set(per_item.values()) == {overlap}
     assert not Annotation.objects.values("item", "annotator").annotate(n=Count("*")).filter(n__gt=1).exists()
     assert not Assignment.objects.filter(state=Assignment.State.SURPLUS).exists()
-    assert Item.objects.filter(state=Item.State.DONE).count() == ITEMS
+    assert Item.objects.to_rank().filter(state=Item.State.DONE).count() == ITEMS
 
 
 @pytest.mark.django_db(transaction=True)
