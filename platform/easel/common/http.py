@@ -68,6 +68,16 @@ def _flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
     return {path.removeprefix("non_field_errors"): [str(message) for message in messages]} if messages else {}
 
 
+class OnlyForForms(Refusal):
+    """An address that was opened, to which only forms send."""
+
+    code = "method_not_allowed"
+    status = 405
+
+    def __init__(self) -> None:
+        super().__init__("Nothing stands at this address: only a form sends to it. Nothing was changed; go back to it.")
+
+
 class RefusalMiddleware:
     """Turns a refusal that a page raised into a page (or JSON below /api/) with the refusal's status and words."""
 
@@ -75,7 +85,13 @@ class RefusalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        """Answer; who opens an address that only forms send to, as by reloading, is told so: Django's page is empty."""
+        response = self.get_response(request)
+        if response.status_code == OnlyForForms.status and request.method == "GET" and not response.content:
+            page = render(request, "errors/refusal.html", {"refusal": OnlyForForms()}, status=response.status_code)
+            page.headers["Allow"] = response.headers["Allow"]
+            return page
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer refusals; None lets a bug become a 500."""
