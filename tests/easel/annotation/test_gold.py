@@ -85,9 +85,12 @@ def test_without_gold_an_ordinary_item_takes_its_place(cast: Cast) -> None:
 
 def test_nobody_gets_the_same_gold_twice_nor_what_is_retired_or_not_looked_at(cast: Cast) -> None:
     first, second, third = only_gold(cast, 3)
+    # Who has ranked an item is never asked its gold: bob ranks others, until every place for gold has come.
+    Item.objects.to_rank().update(state=Item.State.ASIDE)
+    make_items(cast, 20)
     making.retire(second, timezone.now())
     Gold.objects.filter(pk=third.pk).update(retired_at=third.created_at)
-    work(cast, lambda number: True, 6)
+    work(cast, lambda number: True, 20)
     given = Assignment.objects.filter(annotator=cast.bob, item__purpose="gold").values_list("item", flat=True)
     assert list(given) == [first.pk]
 
