@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
@@ -57,24 +57,11 @@ PROMPTS = [
 ]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark everything in this folder as a browser test, and leave out the looks that are not asked for.
-
-    What is tried in four looks is tried in two of them, narrow and dark, wide and light: each colour and each width is
-    seen once, in half the time. EASEL_ALL_LOOKS=1 tries them all.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder as a browser test."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-    if not os.environ.get("EASEL_ALL_LOOKS"):
-        left_out = [item for item in items if _is_another_look(getattr(getattr(item, "callspec", None), "params", {}))]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-
-
-def _is_another_look(said: Mapping[str, Any]) -> bool:
-    width, theme = said.get("size", said.get("width")), said.get("theme")
-    return bool(width and theme) and (str(width) == "390") != (theme == "dark")
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,11 @@ class Loop:
     """Whether a model was promoted and has made no images since."""
 
     @property
+    def unfrozen_is_more(self) -> bool:
+        """Whether more may have come than were counted."""
+        return self.unfrozen == MANY
+
+    @property
     def judged(self) -> list[Round]:
         """The rounds that have a win rate."""
         return [one for one in self.rounds if one.tally is not None and one.tally.votes]

@@ -155,7 +155,7 @@ def _strengths(images: int, pairs: Sequence[tuple[int, int, float, float]], prio
         while True:
             there = [one + move for one, move in zip(at, step, strict=True)]
             reached = _posterior(there, pairs, pull)
-            if not reached < value or max(map(abs, step)) < TOLERANCE:
+            if reached >= value or max(map(abs, step)) < TOLERANCE:
                 break
             step = [move / 2 for move in step]  # Newton overshoots where many judges agree
         at, value = there, reached

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from easel.preferences import bradley_terry, davidson
 from easel.preferences.comparisons import Comparisons
-from easel.preferences.newton import Array
+from easel.preferences.newton import Array, maximise
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -242,3 +242,11 @@ def test_weights_of_votes_count_as_votes() -> None:
     weighed = davidson.fit(Comparisons.of_votes(3, *votes, np.full(90, 2.0)))
     assert weighed.log_worths == pytest.approx(twice.log_worths, abs=1e-8)
     assert weighed.high == pytest.approx(twice.high, abs=1e-8)
+
+
+def test_a_step_that_is_no_number_is_an_error_and_not_halved_for_ever() -> None:
+    def boundless(at: Array) -> tuple[Array, Array, Array]:
+        return np.zeros(()), np.array([np.inf]), np.eye(1)
+
+    with pytest.raises(ArithmeticError, match="no finite number"):
+        maximise(boundless, np.zeros(1))
