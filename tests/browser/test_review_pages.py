@@ -218,6 +218,10 @@ def test_what_may_upset_stays_blurred_until_a_reviewer_asks_for_it(
     page.locator(".veil-off").first.focus()
     page.keyboard.press("Space")
     expect(picture).to_have_css("filter", "none")
+    if path == "review/":
+        page.keyboard.press("a")
+        until(lambda: Review.objects.filter(verdict="accepted").count() == 1)
+        address = path_of(cast.project, f"items/{first.pk}/")
     User.objects.filter(pk=rita.pk).update(blur=False)
     expect(window(rita).open(address).locator(".veil")).to_have_count(0)
 

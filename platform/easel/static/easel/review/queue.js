@@ -33,7 +33,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return giveBack();
   }
-  if (target.matches("textarea, input, select")) {
+  if (target.matches("textarea, input:not([type=checkbox]), select")) {
     if (event.key === "Escape") target.blur();
     return;
   }
